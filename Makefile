@@ -1,0 +1,58 @@
+# Rehydra's commands. Each target installs what it needs (Debian packages as root or with sudo, Go modules, Maven
+# artifacts) and does nothing about what is already there, so that a fresh clone on a bare Debian 12 with Go is enough.
+
+# A clone may belong to another user than the one who builds: git then refuses to answer, and Go must not ask it.
+export GOFLAGS := $(strip $(filter-out -buildvcs%,$(GOFLAGS)) -buildvcs=false)
+
+VERSION     := $(shell sh scripts/version.sh)
+LDFLAGS     := -s -w -X main.version=$(VERSION)
+GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME    ?= 20s
+# An end-to-end package starts Tomcats; one package at a time keeps two cores from judging time-outs unfairly.
+TESTFLAGS   ?= -timeout 10m
+
+.DEFAULT_GOAL := build
+.PHONY: demo build test unit race lint fuzz e2e bench adapters clean help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## compile bin/rehydra
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/rehydra ./cmd/rehydra
+
+demo: build ## proxy, store, three sample backends and a page, in one process
+	bin/rehydra demo
+
+adapters: ## build the Tomcat adapter's two jars
+	@sh scripts/need.sh javac=openjdk-17-jdk-headless mvn=maven
+	mvn -q -B -f adapters/tomcat/pom.xml package
+
+test: unit e2e ## everything: unit tests, then the built binary against real servers
+
+unit: ## the packages by themselves (memcached is started by the tests)
+	@sh scripts/need.sh memcached=memcached
+	go vet ./...
+	go test $(TESTFLAGS) $$(go list ./... | grep -v /e2e)
+
+e2e: build adapters ## the built binary against real Tomcats, memcached and a browser
+	@sh scripts/need.sh memcached=memcached chromium=chromium
+	go test -count=1 -p 1 $(TESTFLAGS) ./e2e/...
+
+race: ## the packages that share memory, under the race detector
+	@sh scripts/need.sh gcc=gcc,libc6-dev memcached=memcached
+	CGO_ENABLED=1 go test -race $(TESTFLAGS) ./jvmroute/... ./proxy/... ./sessiontier/... ./adapters/go/...
+
+lint: ## gofmt, then golangci-lint with .golangci.yml
+	@sh scripts/gofmt.sh
+	go run $(GOLANGCI) run ./...
+
+fuzz: ## every fuzz target for FUZZTIME (20s)
+	@sh scripts/need.sh memcached=memcached
+	sh scripts/fuzz.sh $(FUZZTIME)
+
+bench: build ## side by side with HAProxy, in one run; results in bench/results
+	@sh scripts/need.sh haproxy=haproxy
+	go run ./bench
+
+clean: ## remove what was built (downloads in .cache stay)
+	rm -rf bin adapters/tomcat/target adapters/tomcat/*/target
