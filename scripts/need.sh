@@ -3,6 +3,9 @@
 # Installs the Debian packages of each command that is not there. Where all are there, it does nothing and asks no one.
 set -eu
 
+# Some of them live where only root usually looks.
+PATH="$PATH:/usr/sbin:/sbin"
+
 missing=
 commands=
 for pair in "$@"; do
@@ -27,8 +30,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 echo "need.sh: installing$missing" >&2
-# Debian starts a service as soon as its package is installed; nothing here wants a memcached or HAProxy of the
-# system's own, but saying so would need a policy-rc.d that outlives this script, so it is left as Debian does it.
+# Slim images leave out the folder of the manual pages, without which Java's package fails half-way.
+$as_root mkdir -p /usr/share/man/man1
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086 # one word per package is meant
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
