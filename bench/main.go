@@ -39,8 +39,6 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return runBackend(ctx, args[1:], out)
 		case "load":
 			return runLoad(ctx, args[1:], out)
-		case "drain":
-			return runDrain(ctx, args[1:], out)
 		}
 	}
 	plan, err := parsePlan(args)

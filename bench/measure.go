@@ -22,7 +22,6 @@ var routes = [...]string{"node1", "node2"}
 type contender struct {
 	peer     Peer
 	running  *Running
-	drain    *process
 	rounds   []Round
 	requests int64 // all that were answered, those of warming up included
 	logged   int64 // lines of access log
@@ -71,11 +70,10 @@ func (p *plan) measureWorkload(ctx context.Context, w Workload, out io.Writer) (
 	defer func() {
 		for _, c := range contenders {
 			c.running.Process.stop()
-			c.drain.stop()
 		}
 	}()
 	for i, peer := range p.peers {
-		c, err := startContender(ctx, peer, filepath.Join(dir, fmt.Sprint(i)), self, backends)
+		c, err := startContender(ctx, peer, filepath.Join(dir, fmt.Sprint(i)), backends)
 		if err != nil {
 			return nil, err
 		}
@@ -96,23 +94,16 @@ func (p *plan) measureWorkload(ctx context.Context, w Workload, out io.Writer) (
 	return summariseWorkload(ctx, w, contenders)
 }
 
-// startContender starts a peer, and a syslog server for it, in a folder of its own.
-func startContender(ctx context.Context, peer Peer, dir, self string, backends []Backend) (*contender, error) {
+// startContender starts a peer in a folder of its own.
+func startContender(ctx context.Context, peer Peer, dir string, backends []Backend) (*contender, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make a folder: %w", err)
 	}
-	s := Setting{Dir: dir, Backends: backends, DrainLog: filepath.Join(dir, "syslog")}
-	drain, address, err := startHelper(ctx, dir, "drain", self, "drain", s.DrainLog)
+	running, err := peer.Start(ctx, Setting{Dir: dir, Backends: backends})
 	if err != nil {
 		return nil, err
 	}
-	s.LogDrain = address
-	running, err := peer.Start(ctx, s)
-	if err != nil {
-		drain.stop()
-		return nil, err
-	}
-	return &contender{peer: peer, running: running, drain: drain}, nil
+	return &contender{peer: peer, running: running}, nil
 }
 
 // startHelper starts one of this program's subcommands and returns the address that it says it listens on.

@@ -17,8 +17,6 @@ type Peer interface {
 type Setting struct {
 	Dir      string    // a folder of its own, for its configuration and its logs
 	Backends []Backend // at least one
-	LogDrain string    // a UDP address that takes syslog lines, for a peer that logs that way
-	DrainLog string    // the file that these lines end up in
 }
 
 // A Backend is one of the servers behind the proxy.

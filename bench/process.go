@@ -27,7 +27,8 @@ type process struct {
 // startProcess starts a program with its output in the file dir/name.out.
 func startProcess(ctx context.Context, dir, name, program string, args ...string) (*process, error) {
 	p := &process{done: make(chan struct{}), logs: filepath.Join(dir, name+".out")}
-	output, err := os.Create(p.logs)
+	// Append: a log may be emptied while it is being written.
+	output, err := os.OpenFile(p.logs, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep the output of %q: %w", name, err)
 	}

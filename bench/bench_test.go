@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// listen starts a backend inside the test and returns its address.
+func listen(t *testing.T, route string, body int) string {
+	t.Helper()
+	page, err := renderPage(route, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serveBackend(ctx, listener, page) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String()
+}
+
+func TestLoadCountsWhatABackendAnswers(t *testing.T) {
+	w := keepAlive1K()
+	var events []string
+	result, err := generate(t.Context(), LoadSpec{
+		Address: listen(t, "node1", w.Body), Routes: []string{"node1"}, Connections: 4,
+		Head: w.Head, Body: w.Body, Warm: 20 * time.Millisecond, Time: 100 * time.Millisecond,
+	}, func(e string) { events = append(events, e) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Join(events, " ") != "start end" {
+		t.Errorf("events %q, wanted start and end", events)
+	}
+	if result.Requests < 100 || result.Warm < 1 {
+		t.Errorf("%d requests after %d of warming up in 0.1 s, wanted many", result.Requests, result.Warm)
+	}
+	if result.P50 <= 0 || result.P50 > result.P99 || result.P99 > result.Max || result.Max > 5*time.Second {
+		t.Errorf("p50 %v, p99 %v, max %v: wanted them in this order", result.P50, result.P99, result.Max)
+	}
+}
+
+// A proxy that answers fast and wrong must not look good.
+func TestLoadRefusesWrongAnswers(t *testing.T) {
+	w := keepAlive1K()
+	for _, c := range []struct {
+		name, route string
+		body        int
+		wanted      string
+	}{
+		{"another backend's page", "node2", w.Body, "from node1"},
+		{"a page of another length", "node1", w.Body - 1, "wanted 1024 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := generate(t.Context(), LoadSpec{
+				Address: listen(t, c.route, c.body), Routes: []string{"node1"}, Connections: 2,
+				Head: w.Head, Body: w.Body, Time: 10 * time.Second,
+			}, func(string) {})
+			if err == nil || !strings.Contains(err.Error(), c.wanted) {
+				t.Errorf("error %v, wanted one that says %q", err, c.wanted)
+			}
+		})
+	}
+}
+
+func TestLoadSaysWhenNobodyListens(t *testing.T) {
+	address, err := freeAddress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = generate(t.Context(), LoadSpec{Address: address, Routes: []string{"node1"}, Connections: 1, Time: time.Minute}, func(string) {})
+	if err == nil || !strings.Contains(err.Error(), "cannot connect") {
+		t.Errorf("error %v, wanted: cannot connect", err)
+	}
+}
+
+func TestUsageOfAProcessTree(t *testing.T) {
+	// A shell whose child does the work: what the child used is the tree's, while it runs and when it has ended.
+	dir := t.TempDir()
+	script := `(i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; exec sleep 60) & trap "kill $!" TERM; wait`
+	p, err := startProcess(t.Context(), dir, "worker", "/bin/sh", "-c", script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	err = p.waitFor(t.Context(), "done its work", func() bool { return strings.Contains(p.tail(), "done") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	usage, err := treeUsage(p.cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if usage.CPU() < 50*time.Millisecond || usage.CPU() > 10*time.Second {
+		t.Errorf("the tree used %v of processor time, wanted what 200,000 turns take", usage.CPU())
+	}
+	if usage.Resident < 100<<10 {
+		t.Errorf("the tree has %d bytes in memory, wanted more than nothing", usage.Resident)
+	}
+	if _, err := treeUsage(1 << 30); err == nil {
+		t.Error("a process that does not exist has a usage")
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	line := "4711 (a (b) c) S 17 4711 17 0 -1 4194304 500 0 0 0 11 22 33 44 20 0 1 0 100 1000000 77 18446744073709551615 0\n"
+	pid, stat, err := parseStat([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pid != 4711 || stat != (procStat{parent: 17, user: 44, system: 66, pages: 77}) {
+		t.Errorf("pid %d, %+v", pid, stat)
+	}
+	for _, bad := range []string{"", "4711 name S 1", "x (a) S 1 2 3", "1 (a) S 1 2", strings.Replace(line, " 11 ", " eleven ", 1)} {
+		if _, _, err := parseStat([]byte(bad)); err == nil {
+			t.Errorf("no error for %q", bad)
+		}
+	}
+}
+
+func TestQuantileAndSpread(t *testing.T) {
+	sorted := make([]uint32, 100)
+	for i := range sorted {
+		sorted[i] = uint32(i + 1)
+	}
+	for q, wanted := range map[float64]time.Duration{0: 1, 0.5: 50, 0.99: 99, 1: 100} {
+		if got := quantile(sorted, q); got != wanted*time.Microsecond {
+			t.Errorf("quantile %v is %v, wanted %d µs", q, got, wanted)
+		}
+	}
+	if quantile(nil, 0.5) != 0 {
+		t.Error("the quantile of nothing is not 0")
+	}
+	for _, c := range []struct {
+		values []float64
+		wanted Spread
+	}{
+		{nil, Spread{}},
+		{[]float64{3}, Spread{3, 3, 3}},
+		{[]float64{3, 1, 2}, Spread{2, 1, 3}},
+		{[]float64{4, 1, 2, 3}, Spread{2.5, 1, 4}},
+	} {
+		if got := spread(c.values); got != c.wanted {
+			t.Errorf("spread of %v is %v, wanted %v", c.values, got, c.wanted)
+		}
+	}
+}
+
+func TestRatiosArePairByPair(t *testing.T) {
+	// The machine was busy in the second round, for both: the ratio does not notice, a ratio of means would.
+	base := []Round{{CPUMicros: 10, PerSecond: 100}, {CPUMicros: 40, PerSecond: 20}, {CPUMicros: 10, PerSecond: 100}}
+	other := []Round{{CPUMicros: 11, PerSecond: 90}, {CPUMicros: 44, PerSecond: 18}, {CPUMicros: 12, PerSecond: 90}}
+	r := compare("b", other, "a", base)
+	if r.CPU != (Spread{1.1, 1.1, 1.2}) || r.PerSecond != (Spread{0.9, 0.9, 0.9}) {
+		t.Errorf("ratios %+v", r)
+	}
+}
+
+func TestPlanRefusesWhatItCannotDo(t *testing.T) {
+	for _, args := range [][]string{
+		{"--peers", "apache"}, {"--workloads", "nothing"}, {"--rounds", "0"}, {"--time", "0s"}, {"fast"}, {"--peers", ""},
+	} {
+		if _, err := parsePlan(args); err == nil {
+			t.Errorf("no error for %q", args)
+		}
+	}
+	p, err := parsePlan([]string{"--quick", "--workloads", "keepalive-1k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limit := p.limit(); limit > 3*time.Minute {
+		t.Errorf("a quick run may take %v, wanted at most 3 minutes", limit)
+	}
+}
+
+func TestReportHasEveryFigure(t *testing.T) {
+	rounds := []Round{{Requests: 1000, PerSecond: 1234, CPUMicros: 50.5, P50Micros: 3000, P99Micros: 9000, Resident: 15 << 20}}
+	log := filepath.Join(t.TempDir(), "access.log")
+	if err := os.WriteFile(log, []byte("one line\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result, err := summariseWorkload(t.Context(), keepAlive1K(), []*contender{
+		{peer: &haproxy{}, rounds: rounds, requests: 1000, logged: 999, running: &Running{AccessLog: log}},
+		{peer: &rehydra{}, rounds: rounds, requests: 1000, logged: 1000, running: &Running{AccessLog: log}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := Report{Machine: describeMachine(), Workloads: []WorkloadResult{*result}}
+	text := string(report.markdown())
+	for _, wanted := range []string{
+		"| haproxy | 50.5 (50.5–50.5) | 1234 (1234–1234) | 3000 (3000–3000) | 9000 (9000–9000) | 15.0 (15.0–15.0) | 100.00 % |",
+		"| **rehydra : haproxy** | 1.00 (1.00–1.00) |", runtime.Version(),
+	} {
+		if !strings.Contains(text, wanted) {
+			t.Errorf("the table lacks %q:\n%s", wanted, text)
+		}
+	}
+}
