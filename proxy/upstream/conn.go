@@ -1,0 +1,155 @@
+package upstream
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// readBuffer is the size of a connection's reader, in bytes. Reads of a larger body go past it.
+const readBuffer = 16 << 10
+
+// Conn is a connection to a backend in use by one request. Reading may be done by one goroutine and writing by another.
+//
+// It ends with Backend.Release, when nobody uses it any more, or with Close, at any time.
+type Conn struct {
+	// R reads the connection. It is lent by a pool while the connection is in use (an idle one holds no buffer) and must not
+	// be kept: after Release it is another connection's.
+	R *bufio.Reader
+	// Reused says that the connection has served a request before, so that a backend may have closed it meanwhile.
+	Reused bool
+
+	net     net.Conn
+	backend *shared
+	epoch   uint64
+	usedAt  time.Time // when it became idle
+	failed  atomic.Bool
+	closed  atomic.Bool
+	read    deadline
+	write   deadline
+
+	raw   syscall.RawConn
+	look  func(fd uintptr) // made once, so that looking does not allocate
+	byte1 [1]byte
+	quiet bool // what look saw
+}
+
+// newConn takes over an open connection.
+func newConn(nc net.Conn, backend *shared, epoch uint64) (*Conn, error) {
+	c := &Conn{net: nc, backend: backend, epoch: epoch}
+	c.read.set, c.write.set = nc.SetReadDeadline, nc.SetWriteDeadline
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("cannot look at a connection of type %T", nc)
+	}
+	var err error
+	if c.raw, err = sc.SyscallConn(); err != nil {
+		return nil, fmt.Errorf("cannot look at a connection: %w", err)
+	}
+	c.look = func(fd uintptr) { c.quiet = peek(fd, c.byte1[:]) }
+	return c, nil
+}
+
+// Epoch is the backend's epoch in which the connection was made.
+func (c *Conn) Epoch() uint64 { return c.epoch }
+
+// NetConn is the connection itself, for writev and splice. Time-outs set here do not roll on it.
+func (c *Conn) NetConn() net.Conn { return c.net }
+
+// SetReadTimeout lets every read wait at most about d from now or from its own start: at least d and at most an eighth more, since a
+// deadline that moves by less is left as it is (setting one costs as much as a small read). 0 is no limit. It may be called by
+// another goroutine than the reading one and holds for a read that waits already.
+func (c *Conn) SetReadTimeout(d time.Duration) { c.read.setTimeout(d) }
+
+// SetWriteTimeout is SetReadTimeout for writes.
+func (c *Conn) SetWriteTimeout(d time.Duration) { c.write.setTimeout(d) }
+
+// Read reads past R; what R holds comes first.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.read.roll()
+	n, err := c.net.Read(p)
+	if err != nil {
+		c.failed.Store(true)
+	}
+	return n, err
+}
+
+// Write writes, each call within the write time-out.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.write.roll()
+	n, err := c.net.Write(p)
+	if err != nil {
+		c.failed.Store(true)
+	}
+	return n, err
+}
+
+// Close closes the connection. A read or write that waits ends with an error. Calling it again does nothing.
+// The reader is not given back, since another goroutine may be reading.
+func (c *Conn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.backend.open.Add(-1)
+	return c.net.Close()
+}
+
+// usable looks at an idle connection: open, and nothing to read.
+func (c *Conn) usable() bool {
+	c.quiet = false
+	if err := c.raw.Control(c.look); err != nil {
+		return false
+	}
+	return c.quiet
+}
+
+// deadline is one direction's rolling deadline.
+type deadline struct {
+	mu      sync.Mutex
+	set     func(time.Time) error
+	timeout time.Duration
+	at      time.Time // what was set last; zero: none
+}
+
+func (d *deadline) setTimeout(timeout time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.timeout = timeout
+	d.arm()
+}
+
+// preset sets the time-out without arming it.
+func (d *deadline) preset(timeout time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.timeout = timeout
+}
+
+func (d *deadline) roll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.arm()
+}
+
+// arm sets the deadline unless the one that is set lies between timeout and timeout and an eighth from now. The connection's
+// own error comes up at the next read or write, so that of setting is not needed.
+func (d *deadline) arm() {
+	if d.timeout <= 0 {
+		if !d.at.IsZero() {
+			d.at = time.Time{}
+			_ = d.set(d.at)
+		}
+		return
+	}
+	now := time.Now()
+	slack := d.timeout / 8
+	if left := d.at.Sub(now); !d.at.IsZero() && left >= d.timeout && left <= d.timeout+slack {
+		return
+	}
+	d.at = now.Add(d.timeout + slack)
+	_ = d.set(d.at)
+}

@@ -1,0 +1,174 @@
+package upstream
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"time"
+)
+
+// readers lends the buffers of connections in use.
+type readers struct{ pool sync.Pool }
+
+func (r *readers) get(c *Conn) *bufio.Reader {
+	br, ok := r.pool.Get().(*bufio.Reader)
+	if !ok {
+		return bufio.NewReaderSize(c, readBuffer)
+	}
+	br.Reset(c)
+	return br
+}
+
+func (r *readers) put(br *bufio.Reader) {
+	br.Reset(nil)
+	r.pool.Put(br)
+}
+
+// idleList holds a backend's unused connections: the one used last is taken first, so that the others grow old and go.
+type idleList struct {
+	readers readers
+	mu      sync.Mutex
+	conns   []*Conn
+	closed  bool
+}
+
+func (l *idleList) len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+// push keeps c unless the list is full or closed.
+func (l *idleList) push(c *Conn, most int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || len(l.conns) >= most {
+		return false
+	}
+	l.conns = append(l.conns, c)
+	return true
+}
+
+// pop returns the connection that was used last, or nil.
+func (l *idleList) pop() *Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.conns)
+	if n == 0 {
+		return nil
+	}
+	c := l.conns[n-1]
+	l.conns[n-1] = nil
+	l.conns = l.conns[:n-1]
+	return c
+}
+
+// reap closes the connections that became idle before a time and returns how many there were.
+func (l *idleList) reap(before time.Time) int {
+	l.mu.Lock()
+	n := 0
+	for n < len(l.conns) && l.conns[n].usedAt.Before(before) {
+		n++
+	}
+	old := append([]*Conn(nil), l.conns[:n]...)
+	rest := copy(l.conns, l.conns[n:])
+	clear(l.conns[rest:])
+	l.conns = l.conns[:rest]
+	l.mu.Unlock()
+	closeAll(old)
+	return n
+}
+
+// flush closes all connections.
+func (l *idleList) flush() {
+	l.mu.Lock()
+	old := l.conns
+	l.conns = nil
+	l.mu.Unlock()
+	closeAll(old)
+}
+
+// open lets connections be kept.
+func (l *idleList) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = false
+}
+
+// close closes all connections and keeps no more.
+func (l *idleList) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.flush()
+}
+
+func closeAll(conns []*Conn) {
+	for _, c := range conns {
+		_ = c.Close() // nobody waits for what an idle connection has to say
+	}
+}
+
+// Acquire returns a connection for one request: an idle one that is younger than the keep-alive time and that a look finds open and
+// silent, otherwise a new one. now is the current time. Its reads wait for the pool's FirstByte, its writes for Idle, until its user
+// sets other time-outs. The error is a *ConnectError.
+func (b *Backend) Acquire(now time.Time) (*Conn, error) {
+	s := b.shared
+	for {
+		c := s.idle.pop()
+		if c == nil {
+			return b.AcquireFresh()
+		}
+		if c.epoch != s.epoch.Load() || now.Sub(c.usedAt) > b.pool.cfg.Timeouts.KeepAlive || !c.usable() {
+			s.stale.Add(1)
+			_ = c.Close() // it is broken or too old: nothing can be done about an error
+			continue
+		}
+		s.reused.Add(1)
+		c.Reused = true
+		b.lend(c)
+		return c, nil
+	}
+}
+
+// AcquireFresh returns a new connection, for a request that a kept one has failed. The error is a *ConnectError.
+func (b *Backend) AcquireFresh() (*Conn, error) {
+	s := b.shared
+	epoch := s.epoch.Load() // before connecting: what happens to the backend meanwhile voids the connection
+	dialer := net.Dialer{Timeout: b.pool.cfg.Timeouts.Connect, KeepAlive: 30 * time.Second}
+	nc, err := dialer.Dial("tcp", b.cfg.Address) // with TCP_NODELAY, as Go sets it
+	if err != nil {
+		return nil, newConnectError(b.cfg.Address, err)
+	}
+	c, err := newConn(nc, s, epoch)
+	if err != nil {
+		_ = nc.Close() // the first error is the one to tell
+		return nil, newConnectError(b.cfg.Address, err)
+	}
+	s.dialed.Add(1)
+	s.open.Add(1)
+	b.lend(c)
+	return c, nil
+}
+
+// lend prepares c for its user: a reader, and the pool's time-outs (armed by the first read and write).
+func (b *Backend) lend(c *Conn) {
+	c.R = b.shared.idle.readers.get(c)
+	c.read.preset(b.pool.cfg.Timeouts.FirstByte)
+	c.write.preset(b.pool.cfg.Timeouts.Idle)
+}
+
+// Release gives back a connection whose answer was read to its end and that may serve another request. Nobody may use it any more. It
+// is closed instead where its reader holds anything (a surplus that must not reach the next client), a read or write has
+// failed, the backend was out meanwhile, or enough are idle. now is the current time.
+func (b *Backend) Release(c *Conn, now time.Time) {
+	s := b.shared
+	surplus := c.R.Buffered() > 0
+	r := c.R
+	c.R = nil
+	s.idle.readers.put(r)
+	c.usedAt = now
+	if surplus || c.failed.Load() || c.closed.Load() || c.epoch != s.epoch.Load() || !s.idle.push(c, b.pool.cfg.MaxIdle) {
+		_ = c.Close() // an answer was complete; an error on closing matters to nobody
+	}
+}

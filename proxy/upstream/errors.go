@@ -1,0 +1,54 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// ErrNoBackend is what Choose returns when no backend of the pool may be used: they are out, stopped or tried already.
+var ErrNoBackend = errors.New("no backend of the pool can be used")
+
+// ErrForced is what Choose returns when the session's own backend cannot be used and the pool has Force set.
+var ErrForced = errors.New("the session's backend is out and the pool forbids moving it")
+
+// ConnectError says why no connection to a backend was made. Nothing was sent: any request may go elsewhere.
+type ConnectError struct {
+	Address string
+	Refused bool // the other host said no, or there is no way to it: refused, reset, unreachable
+	Timeout bool // no answer within the connect time-out
+	Local   bool // the fault is here (no descriptors, no ports left): it says nothing about the backend
+	Err     error
+}
+
+// Error names the address and the cause. It is for the log, not for a client.
+func (e *ConnectError) Error() string {
+	return fmt.Sprintf("cannot connect to backend %q: %v", e.Address, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+func newConnectError(address string, err error) *ConnectError {
+	e := &ConnectError{Address: address, Err: err}
+	var timeout net.Error
+	switch {
+	case isAny(err, syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS, syscall.ENOMEM):
+		e.Local = true
+	case isAny(err, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN):
+		e.Refused = true
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e.Timeout = true
+	}
+	return e
+}
+
+func isAny(err error, of ...syscall.Errno) bool {
+	for _, errno := range of {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
