@@ -142,8 +142,8 @@ func TestQuantileAndSpread(t *testing.T) {
 	for i := range sorted {
 		sorted[i] = uint32(i + 1)
 	}
-	for q, wanted := range map[float64]time.Duration{0: 1, 0.5: 50, 0.99: 99, 1: 100} {
-		if got := quantile(sorted, q); got != wanted*time.Microsecond {
+	for q, wanted := range map[float64]int64{0: 1, 0.5: 50, 0.99: 99, 1: 100} {
+		if got := quantile(sorted, q); got.Microseconds() != wanted {
 			t.Errorf("quantile %v is %v, wanted %d µs", q, got, wanted)
 		}
 	}

@@ -102,8 +102,8 @@ func parsePlan(args []string) (*plan, error) {
 
 // limit bounds the whole run: nothing that hangs may keep a machine busy.
 func (p *plan) limit() time.Duration {
-	rounds := time.Duration(len(p.workloads) * len(p.peers) * p.rounds)
-	return rounds*(p.round+p.warm+2*time.Second) + time.Minute
+	one := p.round + p.warm + 2*time.Second
+	return time.Minute + time.Duration(len(p.workloads)*len(p.peers)*p.rounds)*one
 }
 
 // selectPeers returns the peers of a comma-separated list. A peer may be named twice, which measures the harness itself.
