@@ -1,0 +1,201 @@
+package sessiontier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Claim makes owner (a route) the owner of a session: it raises the generation of the newest record, sets the counter to 0, and returns
+// the record as claimed, with its state. From then on the store refuses what the former owner writes; so a backend may be given the
+// state after the claim, never before.
+//
+// No two claims get the same generation, from however many proxies: the first node in rank that answers is the arbiter. It is
+// written first, by compare-and-swap against what was read; whoever loses there reads anew and claims above the winner. Then the claim
+// is written, by compare-and-swap too, to the other nodes that copies belong on or that hold one; meeting something newer there
+// than what the claim was based on makes it begin anew, so two proxies that see different nodes as alive still meet on any node that
+// both reach. Proxies that reach no node in common cannot know of each other; README.md says what happens then.
+//
+// ErrNotFound, ErrEnded, ErrUnavailable, ErrBadKey as Lookup; ErrUnavailable also when the race was lost too often.
+func (t *Tier) Claim(ctx context.Context, k Key, owner string) (Record, error) {
+	if err := k.check(); err != nil {
+		return Record{}, err
+	}
+	c := &claim{write: write{t: t, key: k, storeKey: k.storeKey()}, owner: owner}
+	c.rank = t.rank(c.storeKey)
+	env, err := c.run(ctx)
+	if err != nil {
+		return Record{}, fmt.Errorf("cannot claim session %q for %q: %w", k.short(), owner, err)
+	}
+	t.unknown.clear(c.storeKey)
+	t.counters.claims.Add(1)
+	return env.record(), nil
+}
+
+// claim is one claim on its way.
+type claim struct {
+	write
+	owner string
+	base  *envelope            // the newest that anybody else wrote, over all attempts: what the claim hands over
+	mine  [maxNodes]uint64     // by node: the id of what an attempt of this claim wrote there
+	held  map[int]claimedWrite // what the last attempt wrote
+}
+
+type claimedWrite struct{ tok token }
+
+func (c *claim) run(ctx context.Context) (*envelope, error) {
+	for attempt := range maxAttempts {
+		if attempt > 0 {
+			if err := pause(ctx, attempt); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+		}
+		v := c.look(ctx)
+		generation, err := c.rebase(v)
+		if err != nil {
+			return nil, err
+		}
+		env := *c.base
+		env.version, env.owner, env.stored = Version{Generation: generation + 1}, c.owner, c.t.now().UnixMilli()
+		won, err := c.install(ctx, v, &env)
+		if err != nil {
+			return nil, err
+		}
+		if won {
+			return &env, nil
+		}
+		c.t.counters.conflicts.Add(1)
+	}
+	return nil, fmt.Errorf("%w: lost the race %d times", ErrUnavailable, maxAttempts)
+}
+
+// rebase finds what to hand over, leaving out what earlier attempts of this claim wrote, and the highest generation of all.
+func (c *claim) rebase(v *view) (generation uint64, err error) {
+	if _, err := v.live(c.t.copies); err != nil {
+		return 0, err
+	}
+	for i := range v.entries {
+		e := &v.entries[i]
+		if !e.found || e.env.tombstone {
+			continue
+		}
+		generation = max(generation, e.env.version.Generation)
+		if e.tok.id != c.mine[i] && (c.base == nil || c.base.compare(&e.env) < 0) {
+			c.base = &e.env
+		}
+	}
+	return generation, nil
+}
+
+// install writes the claim to the arbiter and then to the others. won is false when somebody else got ahead.
+func (c *claim) install(ctx context.Context, v *view, env *envelope) (won bool, err error) {
+	nodes := c.places(v)
+	c.held = map[int]claimedWrite{}
+	old := func(i int) token { return v.entries[i].tok }
+	arbiter, err := c.putClaim(ctx, env, nodes[:1], old)
+	if err != nil || len(arbiter) != 0 || len(c.held) == 0 {
+		return false, err // lost to somebody, or the arbiter failed: read anew without it
+	}
+	conflicts, err := c.putClaim(ctx, env, nodes[1:], old)
+	for range 3 {
+		if err != nil || len(conflicts) == 0 {
+			break
+		}
+		conflicts, err = c.settle(ctx, env, conflicts)
+		if conflicts == nil && err == nil {
+			return false, nil
+		}
+	}
+	if err != nil || len(conflicts) != 0 {
+		return false, err
+	}
+	h := &handle{incarnation: env.incarnation, created: env.created, copies: make([]heldCopy, len(c.t.nodes))}
+	for i, w := range c.held {
+		h.copies[i] = heldCopy{tok: w.tok, version: env.version, owner: env.owner}
+	}
+	c.t.handles.set(c.storeKey, h)
+	return true, nil
+}
+
+// places is where a claim is written: where copies belong and where any are, in the order of rank. It is never empty after a look that
+// found a copy.
+func (c *claim) places(v *view) []int {
+	var room [maxNodes]int
+	var wanted nodeSet
+	for _, i := range v.targets(room[:0], c.t.copies) {
+		wanted.add(i)
+	}
+	var places []int
+	for _, r := range v.rank {
+		if i := int(r); wanted.has(i) || !v.entries[i].tok.isZero() {
+			places = append(places, i)
+		}
+	}
+	return places
+}
+
+// putClaim writes the claim to nodes and returns those where somebody else had written since.
+func (c *claim) putClaim(ctx context.Context, env *envelope, nodes []int, old func(int) token) (conflicts []int, err error) {
+	if len(nodes) == 0 {
+		return nil, nil
+	}
+	results, err := c.put(ctx, env, nodes, old)
+	if err == nil {
+		err = tooLarge(results)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for at, i := range nodes {
+		switch r := results[at]; {
+		case r.err == nil:
+			c.mine[i] = r.tok.id
+			c.held[i] = claimedWrite{tok: r.tok}
+		case errors.Is(r.err, errConflict):
+			conflicts = append(conflicts, i)
+		}
+	}
+	return conflicts, nil
+}
+
+// settle looks again at nodes where the claim met a conflict, and writes it there if what they hold is not newer than what the claim is
+// based on (a copy that was only refreshed, or expired). Conflicts nil without an error: there is something newer, begin anew.
+func (c *claim) settle(ctx context.Context, env *envelope, nodes []int) (conflicts []int, err error) {
+	tokens := map[int]token{}
+	entries := fan(ctx, c.t, nodes, entry{err: errNoAnswer}, func(ctx context.Context, i int) entry {
+		return c.t.ask(ctx, i, c.key, c.storeKey)
+	})
+	var open []int
+	for at, i := range nodes {
+		e := &entries[at]
+		switch {
+		case e.err != nil:
+			c.fail(i, e.err)
+		case e.found && e.env.compare(c.base) > 0:
+			return nil, nil
+		default:
+			tokens[i] = e.tok
+			open = append(open, i)
+		}
+	}
+	conflicts, err = c.putClaim(ctx, env, open, func(i int) token { return tokens[i] })
+	if conflicts == nil {
+		conflicts = []int{}
+	}
+	return conflicts, err
+}
+
+// pause waits a little before another attempt, longer each time, and at random, so that those who race fall out of step.
+func pause(ctx context.Context, attempt int) error {
+	longest := min(time.Millisecond<<min(attempt, 5), 20*time.Millisecond)
+	wait := time.NewTimer(rand.N(longest))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,252 @@
+package sessiontier
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rainycape/memcache"
+)
+
+// memcachedStore is one memcached server, through a client of its own. The client library knows nothing of a server that restarts,
+// of limits, or of replies that are wrong; this type does. Only Get, Set-by-id (compare-and-swap) and Add of it are used.
+type memcachedStore struct {
+	address string
+	timeout time.Duration // of connecting, and of each exchange
+	idle    int           // connections kept open
+	now     func() time.Time
+
+	current atomic.Pointer[link]
+	mu      sync.Mutex // held while a link is made, so that a server that is down is not dialled by all at once
+	closed  bool       // guarded by mu
+}
+
+// link is a client and what is known of the server it reaches. Any failed exchange ends it: after a server's restart each
+// pooled connection would fail once, and its compare-and-swap ids begin anew, so tokens are good for one link only.
+type link struct {
+	client *memcache.Client
+	limits memcachedLimits
+}
+
+// heldItem is what a memcached token holds.
+type heldItem struct {
+	link *link
+	item *memcache.Item // without its value
+}
+
+// newMemcached returns the store at address (host:port, or the path of a socket). It connects on first use.
+func newMemcached(address string, timeout time.Duration, idle int, now func() time.Time) *memcachedStore {
+	return &memcachedStore{address: address, timeout: timeout, idle: idle, now: now}
+}
+
+func (s *memcachedStore) get(key string) ([]byte, token, error) {
+	var value []byte
+	var tok token
+	err := s.do(func(l *link) error {
+		item, err := l.client.Get(key)
+		if err != nil {
+			return err
+		}
+		value, item.Value = item.Value, nil
+		tok, err = l.tokenOf(item)
+		return err
+	})
+	return value, tok, err
+}
+
+func (s *memcachedStore) put(key string, value []byte, life time.Duration, old token) (token, error) {
+	return s.write(key, value, expiration(life, s.now()), old)
+}
+
+// longPast is an expiry time, 31 January 1970, that memcached reads as absolute and as over: a compare-and-swap with it removes the
+// value. The client library has no delete that takes an id.
+const longPast = 30*24*60*60 + 1
+
+func (s *memcachedStore) remove(key string, old token) error {
+	if old.isZero() {
+		return errConflict
+	}
+	_, err := s.write(key, nil, longPast, old)
+	return err
+}
+
+func (s *memcachedStore) write(key string, value []byte, expires int32, old token) (token, error) {
+	var tok token
+	err := s.do(func(l *link) error {
+		// memcached deletes the old value when a new one is over its limit: it must never get there.
+		if room := l.limits.maxValue(key); len(value) > room {
+			return fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, len(value), room)
+		}
+		var item memcache.Item
+		write := l.client.Add
+		if !old.isZero() {
+			held := old.held.(heldItem)
+			if held.link != l {
+				return errConflict // the server may be another by now: read again
+			}
+			item, write = *held.item, l.client.CompareAndSwap
+		}
+		item.Key, item.Value, item.Expiration = key, value, expires
+		if err := write(&item); err != nil {
+			return err
+		}
+		item.Value = nil
+		var err error
+		tok, err = l.tokenOf(&item)
+		return err
+	})
+	if errors.Is(err, errMiss) {
+		err = errConflict // compare-and-swap of a value that is gone
+	}
+	return tok, err
+}
+
+func (s *memcachedStore) maxValue(key string) int {
+	if l := s.current.Load(); l != nil {
+		return l.limits.maxValue(key)
+	}
+	return assumedLimits.maxValue(key)
+}
+
+func (s *memcachedStore) ping() error {
+	return s.do(func(l *link) error { return ignoreMiss(probe(l.client)) })
+}
+
+func (s *memcachedStore) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.drop(s.current.Load())
+}
+
+// do runs one exchange and repeats it once, on a fresh connection, if the one it used turned out to be broken. An exchange that
+// timed out is not repeated: the server had its time. A write whose answer was lost may be repeated too: the second meets
+// what the first wrote, and comes back as a conflict.
+func (s *memcachedStore) do(exchange func(*link) error) error {
+	for attempt := 1; ; attempt++ {
+		l, err := s.link()
+		if err != nil {
+			return err
+		}
+		if err = classify(guard(l, exchange)); !errors.Is(err, errDown) {
+			return err
+		}
+		s.drop(l)
+		if attempt == 2 || isTimeout(err) {
+			return err
+		}
+	}
+}
+
+// link returns the current link, or makes one. The first exchange of a link is done here, alone: the library makes the list of idle
+// connections at the end of its first exchange, without care for others that do the same.
+func (s *memcachedStore) link() (*link, error) {
+	if l := s.current.Load(); l != nil {
+		return l, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.current.Load(); l != nil {
+		return l, nil
+	}
+	if s.closed {
+		return nil, fmt.Errorf("%w: closed", errDown)
+	}
+	client, err := memcache.New(s.address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errDown, err)
+	}
+	client.SetTimeout(s.timeout)
+	client.SetMaxIdleConnsPerAddr(s.idle)
+	l := &link{client: client}
+	if err := classify(guard(l, func(l *link) error { return ignoreMiss(probe(l.client)) })); err != nil {
+		return nil, err
+	}
+	l.limits = readLimits(s.address, s.timeout)
+	if !l.limits.cas {
+		_ = client.Close() // always nil: it only closes idle connections
+		return nil, fmt.Errorf("%w: it runs without compare-and-swap (option -C), which would let old copies replace new ones", errRefused)
+	}
+	s.current.Store(l)
+	return l, nil
+}
+
+// drop forgets a link that failed. The exchanges that still use it end on their own.
+func (s *memcachedStore) drop(l *link) {
+	if l != nil && s.current.CompareAndSwap(l, nil) {
+		_ = l.client.Close() // always nil: it only closes idle connections
+	}
+}
+
+func probe(c *memcache.Client) error {
+	_, err := c.Get(probeKey)
+	return err
+}
+
+func ignoreMiss(err error) error {
+	if err == memcache.ErrCacheMiss {
+		return nil
+	}
+	return err
+}
+
+// tokenOf makes a token of an item that was just read or written. The library hides the id; it must be seen nevertheless, since a
+// compare-and-swap with id 0 overwrites whatever is there.
+func (l *link) tokenOf(item *memcache.Item) (token, error) {
+	id := reflect.ValueOf(item).Elem().FieldByName("casid").Uint()
+	if id == 0 {
+		return token{}, fmt.Errorf("%w: it answered without a compare-and-swap id", errRefused)
+	}
+	return token{id: id, held: heldItem{link: l, item: item}}, nil
+}
+
+// guard runs one exchange; a panic of the library, which a malformed reply can cause, becomes an error.
+func guard(l *link, exchange func(*link) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: malformed reply: %v", errDown, p)
+		}
+	}()
+	return exchange(l)
+}
+
+// classify turns the library's errors into those of a store.
+func classify(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errConflict), errors.Is(err, errTooLarge), errors.Is(err, errRefused), errors.Is(err, errDown):
+		return err
+	case err == memcache.ErrCacheMiss:
+		return errMiss
+	case err == memcache.ErrNotStored, err == memcache.ErrCASConflict:
+		return errConflict
+	}
+	if isStatus(err) {
+		return fmt.Errorf("%w: status 0x%02x %w", errRefused, reflect.ValueOf(err).Uint(), err)
+	}
+	return fmt.Errorf("%w: %w", errDown, err)
+}
+
+// isStatus says whether err is a status that the server sent. The library's type for it is hidden and some of its texts are empty.
+func isStatus(err error) bool {
+	t := reflect.TypeOf(err)
+	return t.Kind() == reflect.Uint16 && t.PkgPath() == reflect.TypeFor[memcache.Client]().PkgPath()
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// isBroken says that a server is not there at all, rather than slow: nobody listens, or it closed a fresh connection.
+func isBroken(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ENOENT)
+}

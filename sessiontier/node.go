@@ -1,0 +1,166 @@
+package sessiontier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// node is a store under the tier's care: it is left alone while it is down, the exchanges that run with it at once are bounded, and
+// a change of its state is logged once.
+type node struct {
+	name     string
+	address  string // "" for the embedded store
+	failover bool   // used only when no other node is alive
+	store    store
+	log      zerolog.Logger
+	slots    chan struct{} // one taken for each exchange that runs; each uses one connection
+	timeout  time.Duration
+
+	down     atomic.Bool
+	failures atomic.Int32 // in a row, since the last exchange that worked
+	errors   atomic.Uint64
+	pending  pendingEnds
+
+	// turn is held while the state changes, so that the events come in the order of the changes.
+	turn sync.Mutex
+}
+
+// failuresToDown is how many exchanges in a row must time out before a node counts as down. A node that refuses or breaks connections is
+// down at once.
+const failuresToDown = 3
+
+// alive says that the node may be used. A tier starts with all its nodes alive, until they show otherwise.
+func (n *node) alive() bool { return !n.down.Load() }
+
+// get is store.get with care. The error names the node and matches one of the store's errors or errBusy.
+func (n *node) get(ctx context.Context, key string) (value []byte, tok token, err error) {
+	err = n.use(ctx, func() error {
+		value, tok, err = n.store.get(key)
+		return err
+	})
+	return value, tok, err
+}
+
+// put is store.put with care.
+func (n *node) put(ctx context.Context, key string, value []byte, life time.Duration, old token) (tok token, err error) {
+	err = n.use(ctx, func() error {
+		tok, err = n.store.put(key, value, life, old)
+		return err
+	})
+	return tok, err
+}
+
+// remove is store.remove with care.
+func (n *node) remove(ctx context.Context, key string, old token) error {
+	return n.use(ctx, func() error { return n.store.remove(key, old) })
+}
+
+// use runs an exchange if the node is alive and a slot comes free in time.
+func (n *node) use(ctx context.Context, exchange func() error) error {
+	if !n.alive() {
+		return fmt.Errorf("node %q: %w", n.name, errDown)
+	}
+	if err := n.takeSlot(ctx); err != nil {
+		return err
+	}
+	defer func() { <-n.slots }()
+	if !n.alive() { // it went down while this waited
+		return fmt.Errorf("node %q: %w", n.name, errDown)
+	}
+	err := exchange()
+	n.judge(err)
+	if err != nil {
+		return fmt.Errorf("node %q: %w", n.name, err)
+	}
+	return nil
+}
+
+func (n *node) takeSlot(ctx context.Context) error {
+	select {
+	case n.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	wait := time.NewTimer(n.timeout)
+	defer wait.Stop()
+	select {
+	case n.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("node %q: %w: %w", n.name, errBusy, ctx.Err())
+	case <-wait.C:
+		return fmt.Errorf("node %q: %w", n.name, errBusy)
+	}
+}
+
+// judge counts an exchange's outcome and takes the node out when it has to be.
+func (n *node) judge(err error) {
+	switch {
+	case err == nil, errors.Is(err, errMiss), errors.Is(err, errConflict), errors.Is(err, errTooLarge):
+		if n.failures.Load() != 0 {
+			n.failures.Store(0)
+		}
+	case errors.Is(err, errRefused):
+		n.errors.Add(1) // it is there, and says no: another write may go through
+	default:
+		n.errors.Add(1)
+		if n.failures.Add(1) >= failuresToDown || isBroken(err) {
+			n.setDown(err)
+		}
+	}
+}
+
+func (n *node) setDown(reason error) {
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	if n.down.Swap(true) {
+		return
+	}
+	n.log.Warn().Str("node", n.name).Str("address", n.address).Str("reason", reason.Error()).Msg("store node down")
+}
+
+func (n *node) setUp() {
+	n.turn.Lock()
+	defer n.turn.Unlock()
+	n.failures.Store(0)
+	if !n.down.Swap(false) {
+		return
+	}
+	n.log.Info().Str("node", n.name).Str("address", n.address).Str("reason", "answers again").Msg("store node up")
+}
+
+// probe asks the node whether it answers, whatever is thought of it, and changes its state accordingly. Only the tier's prober calls
+// it, so a node that is down gets one connection at a time.
+func (n *node) probe() {
+	err := n.store.ping()
+	switch {
+	case err == nil:
+		n.setUp()
+	case errors.Is(err, errRefused):
+		n.errors.Add(1)
+		n.setDown(err) // it cannot be used as it is
+	default:
+		n.judge(err)
+	}
+}
+
+// watch probes the node at once and then every interval, until ctx ends, and writes the tombstones that wait for it.
+func (t *Tier) watch(ctx context.Context, n *node, interval time.Duration) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		t.writePending(ctx, n)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n.probe()
+	}
+}

@@ -1,0 +1,62 @@
+package sessiontier
+
+import "sync/atomic"
+
+// counters are a tier's, since it was opened.
+type counters struct {
+	saves, savedBytes, touches, lookups, unknown, claims, ends atomic.Uint64
+	fenced, conflicts, incomplete, tooLarge, corrupt, dropped  atomic.Uint64
+	endsDropped                                                atomic.Uint64
+}
+
+// Stats are a tier's counters since it was opened, and its state now.
+type Stats struct {
+	Saves        uint64 // records stored in every copy
+	SavedBytes   uint64 // of state, in those
+	Touches      uint64 // records stored again for a fresh life
+	Lookups      uint64 // that asked the nodes
+	UnknownHits  uint64 // look-ups of ids that had been looked up in vain just before, answered without asking
+	Claims       uint64 // records handed to a new owner
+	Ends         uint64 // sessions ended
+	Fenced       uint64 // late saves of former owners, dropped
+	Conflicts    uint64 // compare-and-swaps lost to another writer, and begun anew
+	Incomplete   uint64 // saves with fewer copies than configured
+	TooLarge     uint64 // states over the limit, dropped
+	Corrupt      uint64 // copies that were not believed
+	Dropped      uint64 // queued saves dropped
+	EndsDropped  uint64 // tombstones for nodes that were down, dropped since too many wait
+	Queued       int    // sessions that wait in the queue or are being saved from it
+	EmbeddedUsed int64  // bytes in the embedded store
+	Evicted      uint64 // sessions that the embedded store dropped for room
+	Nodes        []NodeStats
+}
+
+// NodeStats is the state of one node.
+type NodeStats struct {
+	Name        string
+	Address     string // "" for the embedded store
+	Up          bool
+	Errors      uint64 // exchanges that failed
+	Exchanges   int    // that run now; each has one connection
+	PendingEnds int    // tombstones that wait for it
+}
+
+// Stats returns the counters, each exact, though not all of the same moment.
+func (t *Tier) Stats() Stats {
+	c := &t.counters
+	s := Stats{
+		Saves: c.saves.Load(), SavedBytes: c.savedBytes.Load(), Touches: c.touches.Load(), Lookups: c.lookups.Load(),
+		UnknownHits: c.unknown.Load(), Claims: c.claims.Load(), Ends: c.ends.Load(), Fenced: c.fenced.Load(),
+		Conflicts: c.conflicts.Load(), Incomplete: c.incomplete.Load(), TooLarge: c.tooLarge.Load(), Corrupt: c.corrupt.Load(),
+		Dropped: c.dropped.Load(), EndsDropped: c.endsDropped.Load(), Queued: t.queue.len(),
+	}
+	for _, n := range t.nodes {
+		s.Nodes = append(s.Nodes, NodeStats{
+			Name: n.name, Address: n.address, Up: n.alive(), Errors: n.errors.Load(), Exchanges: len(n.slots), PendingEnds: n.pending.len(),
+		})
+		if e, ok := n.store.(*embedded); ok {
+			s.EmbeddedUsed, s.Evicted = e.usage()
+		}
+	}
+	return s
+}

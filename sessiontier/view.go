@@ -1,0 +1,180 @@
+package sessiontier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// entry is what one node answered about one session.
+type entry struct {
+	err     error // nil: it answered. Otherwise why not
+	found   bool  // env is a copy or a tombstone that passed its checks
+	env     envelope
+	tok     token // stands for what is there, unreadable or not; zero when there is nothing
+	size    int   // bytes, as stored
+	corrupt error // why what is there was not believed
+}
+
+// view is what the nodes answered about one session at one moment.
+type view struct {
+	key      Key
+	storeKey string
+	rank     rank
+	entries  []entry // by node
+	newest   *envelope
+}
+
+// look asks every node about the session: any of them may hold a copy, since copies go to the nodes that are alive when they are
+// written. The tombstones that wait in this process for a node count too.
+func (t *Tier) look(ctx context.Context, k Key, storeKey string, order rank) *view {
+	return t.lookWithout(ctx, k, storeKey, order, 0)
+}
+
+// lookWithout is look, but for nodes that are not asked and so count as silent.
+func (t *Tier) lookWithout(ctx context.Context, k Key, storeKey string, order rank, without nodeSet) *view {
+	v := &view{key: k, storeKey: storeKey, rank: order}
+	v.entries = make([]entry, len(t.nodes))
+	var room [maxNodes]int
+	asked := room[:0]
+	for i, n := range t.nodes {
+		v.entries[i].err = errNoAnswer
+		if !without.has(i) && n.alive() {
+			asked = append(asked, i)
+		}
+	}
+	for at, e := range fan(ctx, t, asked, entry{err: errNoAnswer}, func(ctx context.Context, i int) entry {
+		return t.ask(ctx, i, k, storeKey)
+	}) {
+		v.entries[asked[at]] = e
+	}
+	v.findNewest()
+	for _, n := range t.nodes {
+		if end, ok := n.pending.get(storeKey); ok && (v.newest == nil || v.newest.compare(&end.env) < 0) {
+			v.newest = &end.env
+		}
+	}
+	return v
+}
+
+// errNoAnswer stands for a node that was not asked, being down, or had not answered when the caller's time was over.
+var errNoAnswer = fmt.Errorf("%w, or not in time", errDown)
+
+// ask reads what one node holds of a session.
+func (t *Tier) ask(ctx context.Context, i int, k Key, storeKey string) entry {
+	n := t.nodes[i]
+	value, tok, err := n.get(ctx, storeKey)
+	switch {
+	case errors.Is(err, errMiss):
+		return entry{}
+	case err != nil:
+		return entry{err: err}
+	}
+	e := entry{tok: tok, size: len(value)}
+	if e.env, e.corrupt = decodeEnvelope(value, k); e.corrupt != nil {
+		t.counters.corrupt.Add(1)
+		t.log.Warn().Str("node", n.name).Str("pool", k.Pool).Str("session", k.short()).Str("reason", e.corrupt.Error()).
+			Msg("session copy not readable, taken for absent")
+		return e
+	}
+	e.found = true
+	return e
+}
+
+func (v *view) findNewest() {
+	v.newest = nil
+	for i := range v.entries {
+		if e := &v.entries[i]; e.found && (v.newest == nil || v.newest.compare(&e.env) < 0) {
+			v.newest = &e.env
+		}
+	}
+}
+
+// silent is the number of nodes that did not answer.
+func (v *view) silent() int {
+	silent := 0
+	for i := range v.entries {
+		if v.entries[i].err != nil {
+			silent++
+		}
+	}
+	return silent
+}
+
+// firstError is why a node did not answer; nil if all did.
+func (v *view) firstError() error {
+	for i := range v.entries {
+		if v.entries[i].err != nil {
+			return v.entries[i].err
+		}
+	}
+	return nil
+}
+
+// targets appends the nodes that copies belong on now: the first `copies` in rank that answered.
+func (v *view) targets(dst []int, copies int) []int {
+	for _, i := range v.rank {
+		if len(dst) == copies {
+			break
+		}
+		if v.entries[i].err == nil {
+			dst = append(dst, int(i))
+		}
+	}
+	return dst
+}
+
+// live returns the newest version if the session lives. Otherwise the error matches ErrEnded, ErrNotFound or ErrUnavailable. "No copy" is
+// only said when fewer nodes are silent than there are copies: more could hide all of them.
+func (v *view) live(copies int) (*envelope, error) {
+	switch {
+	case v.newest == nil && v.silent() >= copies:
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, v.firstError())
+	case v.newest == nil:
+		return nil, ErrNotFound
+	case v.newest.tombstone:
+		return nil, ErrEnded
+	}
+	return v.newest, nil
+}
+
+// fan runs op for each of the nodes at once and returns the results in their order; missing stands for those that had none when ctx
+// ended. Those go on in the background, bounded by the nodes' time-outs, and the tier waits for them when it closes.
+func fan[R any](ctx context.Context, t *Tier, nodes []int, missing R, op func(context.Context, int) R) []R {
+	results := make([]R, len(nodes))
+	for at := range results {
+		results[at] = missing
+	}
+	if t.local {
+		if len(nodes) == 1 && t.enter() {
+			results[0] = op(ctx, nodes[0])
+			t.running.Done()
+		}
+		return results
+	}
+	type numbered struct {
+		at int
+		r  R
+	}
+	done := make(chan numbered, len(nodes))
+	started := 0
+	for at, i := range nodes {
+		if !t.enter() {
+			break
+		}
+		started++
+		go func() {
+			defer t.running.Done()
+			done <- numbered{at, op(ctx, i)}
+		}()
+	}
+	for range started {
+		select {
+		case r := <-done:
+			results[r.at] = r.r
+		case <-ctx.Done():
+			return results
+		}
+	}
+	return results
+}
