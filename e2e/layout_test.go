@@ -35,7 +35,7 @@ var importRules = []rule{
 	{"proxy", []string{"jvmroute"}},
 	{"sessiontier", []string{"jvmroute"}},
 	{"adapters/go", nil},
-	{"adapters/conformance", nil},
+	{"adapters/conformance", []string{"adapters/go"}},
 	{"cmd", []string{"proxy", "sessiontier", "jvmroute", "adapters/go"}},
 	{"bench", nil},
 	{"e2e", []string{"e2e", "adapters/conformance"}},
