@@ -1,0 +1,268 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"time"
+
+	"rehydra/proxy/http1"
+	"rehydra/proxy/session"
+	"rehydra/proxy/upstream"
+)
+
+// result is how one attempt ended: answered (next says whether the connection
+// goes on), failed for good, or to be tried elsewhere.
+type result struct {
+	next      bool
+	elsewhere bool
+	fail      failure
+}
+
+const (
+	// expectWait is how long a body waits for a 100 (Continue), for backends
+	// that ignore Expect (RFC 9110, section 10.1.1).
+	expectWait = time.Second
+	// maxInterim bounds the 1xx answers before a final one.
+	maxInterim = 64
+	// maxResponseHead bounds a response's head, maxResponseFields its fields.
+	maxResponseHead   = 128 << 10
+	maxResponseFields = 512
+)
+
+var errUnasked = errors.New("101 without a request for it")
+
+// attempt sends the request to b and, when b answers, answers the client.
+func (x *exchange) attempt(b *upstream.Backend) result {
+	if x.body.gather() != nil {
+		return result{fail: x.body.failure()}
+	}
+	if err := x.plan.Aim(x.s.ctx, b); err != nil {
+		return x.notAimed(b, err)
+	}
+	for fresh := false; ; {
+		c, err := x.connect(b, fresh)
+		if err != nil {
+			return result{elsewhere: true, fail: failConnect}
+		}
+		reused, epoch := c.Reused, c.Epoch()
+		s, err := x.try(b, c)
+		if err == nil {
+			if need, ok := x.needed(); ok {
+				if r, again := x.handOver(b, c, need); !again {
+					return r
+				}
+				fresh = false
+				continue
+			}
+			return x.respond(b, c)
+		}
+		_ = c.Close() // what went wrong is in err
+		x.body.stopPump()
+		if x.clientFailed {
+			x.event.failure = "client gone"
+			return result{}
+		}
+		if x.body.err != nil {
+			return result{fail: x.body.failure()}
+		}
+		s.body = !x.body.resendable()
+		if reused && !s.answered && !isTimeout(err) {
+			// The backend closed a kept connection as we used it: that says
+			// nothing about the backend, and a new connection may do.
+			if mayRepeat(x.req.Method, s) {
+				fresh = true
+				continue
+			}
+			return result{fail: upstreamFailure(err)}
+		}
+		x.report(b, epoch, err)
+		return result{elsewhere: mayRepeat(x.req.Method, s), fail: x.failureOf(err)}
+	}
+}
+
+func (x *exchange) failureOf(err error) failure {
+	if errors.Is(err, errUnasked) {
+		return failUnasked
+	}
+	return upstreamFailure(err)
+}
+
+// connect returns a connection to b, a kept one unless fresh is set.
+func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, err error) {
+	x.event.attempts++
+	if fresh {
+		c, err = b.AcquireFresh()
+	} else {
+		c, err = b.Acquire(time.Now())
+	}
+	var ce *upstream.ConnectError
+	if errors.As(err, &ce) {
+		b.ReportConnect(ce)
+	}
+	return c, err
+}
+
+// report tells b's state machine what an attempt saw of it.
+func (x *exchange) report(b *upstream.Backend, epoch uint64, err error) {
+	switch {
+	case isTimeout(err):
+		b.ReportFirstByteTimeout(epoch)
+	case isReset(err):
+		b.ReportReset(epoch, err)
+	}
+}
+
+// notAimed is for a request whose session could not be settled before it was
+// sent. Nothing of it reached an application.
+func (x *exchange) notAimed(b *upstream.Backend, err error) result {
+	f := upstreamFailure(err)
+	x.s.log.Warn().Err(err).Str("pool", x.pool.Name()).Str("backend", b.Route()).Msg("session not handed over")
+	if errors.Is(err, session.ErrNotNow) || !x.body.resendable() {
+		return result{fail: f}
+	}
+	return result{elsewhere: true, fail: f}
+}
+
+// try sends the request on c and reads the head of the final answer into
+// x.resp. s says how far it got.
+func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error) {
+	t := &x.pool.Config().Timeouts
+	u := &x.body
+	whole := u.whole()
+	u.expects = !whole && (u.held || x.plan.MayNeed())
+	c.SetWriteTimeout(t.Idle)
+	x.toBackend = x.appendRequestHead(x.toBackend[:0], whole)
+	if whole {
+		x.toBackend = append(x.toBackend, u.kept...)
+	}
+	x.event.sentAt = time.Now()
+	n, err := c.Write(x.toBackend)
+	s.bytes = n > 0
+	if err != nil && n == 0 {
+		return s, err
+	}
+	// A backend may answer and close without taking all: look for the answer
+	// also after a failed write.
+	switch {
+	case err != nil:
+		c.SetReadTimeout(earlyAnswer)
+	case whole:
+		c.SetReadTimeout(t.FirstByte)
+	case u.expects:
+		c.SetReadTimeout(expectWait)
+	default:
+		u.startPump(c, t.FirstByte)
+	}
+	answered, err := x.awaitFinal(c, t.FirstByte)
+	s.answered = answered
+	if err == nil {
+		x.event.answeredAt = time.Now()
+		b.ReportAnswer()
+	}
+	return s, err
+}
+
+// awaitFinal reads heads until the final one, which stays in x.resp. answered
+// says that anything came back.
+func (x *exchange) awaitFinal(c *upstream.Conn, firstByte time.Duration) (answered bool, err error) {
+	u := &x.body
+	x.resp.MaxFields = maxResponseFields
+	for interim := 0; interim <= maxInterim; interim++ {
+		if _, err := c.R.Peek(1); err != nil {
+			if !answered && u.expects && isTimeout(err) {
+				if err := x.letBodyGo(c, firstByte); err != nil {
+					return answered, err
+				}
+				continue
+			}
+			return answered, x.uploadError(err)
+		}
+		answered = true
+		raw, scratch, err := http1.ReadResponseHead(c.R, x.respScratch, maxResponseHead)
+		x.respScratch = scratch
+		if err != nil {
+			return answered, err
+		}
+		if err := x.resp.Parse(raw, string(x.req.Method) == "HEAD"); err != nil {
+			return answered, err
+		}
+		switch status := x.resp.Status; {
+		case status >= 200 || status == 101:
+			if status == 101 && (x.req.Upgrade == nil || x.resp.Upgrade == nil) {
+				return answered, errUnasked
+			}
+			return answered, nil
+		case status == 100:
+			if u.expects {
+				if err := x.letBodyGo(c, firstByte); err != nil {
+					return answered, err
+				}
+			}
+		default:
+			if err := x.relayInterim(); err != nil {
+				return answered, err
+			}
+		}
+	}
+	return true, &http1.ProtocolError{Status: 502, Reason: "too many interim answers"}
+}
+
+// uploadError prefers the error of the client's side, which is why the pump
+// closed the connection to the backend.
+func (x *exchange) uploadError(err error) error {
+	if p := x.body.pump; p != nil && !x.body.pumping() && p.failed {
+		return x.body.err
+	}
+	return err
+}
+
+// letBodyGo ends the wait for 100: the backend said it, or says nothing. A
+// client that waits for it is told so.
+func (x *exchange) letBodyGo(c *upstream.Conn, firstByte time.Duration) error {
+	u := &x.body
+	u.expects = false
+	if u.held {
+		u.held = false
+		if _, err := x.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+			x.clientFailed = true
+			return err
+		}
+	}
+	u.startPump(c, firstByte)
+	return nil
+}
+
+// needed reports whether the answer in x.resp is an adapter's 428.
+func (x *exchange) needed() (value []byte, ok bool) {
+	if x.resp.Status != 428 || !x.plan.MayNeed() || string(x.resp.Get(http1.RehydraAdapter)) != "1" {
+		return nil, false
+	}
+	value = x.resp.Get(http1.RehydraNeed)
+	return value, value != nil
+}
+
+// handOver answers a 428: it gives the connection back, lets the plan find the
+// session, and says whether the request is to be sent to b again.
+func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) (r result, again bool) {
+	value := append([]byte(nil), need...) // the connection's buffer is another's soon
+	keep := x.resp.KeepAlive && x.body.whole() && x.resp.Framing <= http1.FramingLength && x.resp.ContentLength <= 0
+	if keep {
+		b.Release(c, time.Now())
+	} else {
+		_ = c.Close() // its answer was read
+	}
+	x.body.stopPump()
+	if !x.body.resendable() {
+		return result{fail: failBodyLost}, false
+	}
+	if err := x.plan.Needed(x.s.ctx, b, value); err != nil {
+		return x.notAimed(b, err), false
+	}
+	return result{}, true
+}
+
+// peeked returns what the reader holds, without reading.
+func peeked(r *bufio.Reader) []byte {
+	p, _ := r.Peek(r.Buffered())
+	return p
+}

@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"bufio"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// clientBuffer is the size of a client connection's reader: a head that fits it
+// is not copied.
+const clientBuffer = 4 << 10
+
+// client is one client connection. Its deadlines roll: each read or write has
+// its own time, and a steady slow transfer is never cut.
+type client struct {
+	conn  net.Conn
+	r     *bufio.Reader
+	addr  string // remote address without port, for X-Forwarded-For and the log
+	state atomic.Int32
+	read  rolling
+	write rolling
+	in    int64 // bytes read since the connection was made
+}
+
+// The states of a client connection, for the drain.
+const (
+	stateIdle   int32 = iota // between requests, or before the first
+	stateActive              // in a request
+	stateTunnel              // after a 101
+	stateClosed              // being closed by the drain
+)
+
+// rolling is a deadline that is not set anew while the one that stands is close
+// enough: setting one costs as much as a small read.
+type rolling struct {
+	limit time.Duration
+	at    time.Time
+}
+
+// due returns the deadline to set, and whether there is one to set.
+func (r *rolling) due(now time.Time) (time.Time, bool) {
+	left := r.at.Sub(now)
+	if left >= r.limit && left <= r.limit+r.limit/8 {
+		return r.at, false
+	}
+	r.at = now.Add(r.limit + r.limit/8)
+	return r.at, true
+}
+
+// absolute makes the next read or write end at a fixed time; the deadline
+// rolls again after the next limit.
+func (r *rolling) reset() { r.at = time.Time{} }
+
+func newClient(conn net.Conn, readers *sync.Pool) *client {
+	c := &client{conn: conn, addr: conn.RemoteAddr().String()}
+	if host, _, err := net.SplitHostPort(c.addr); err == nil {
+		c.addr = host
+	}
+	c.r = readers.Get().(*bufio.Reader)
+	c.r.Reset(c)
+	return c
+}
+
+// Read reads from the connection within the read limit.
+func (c *client) Read(p []byte) (int, error) {
+	if c.read.limit > 0 {
+		if at, set := c.read.due(time.Now()); set {
+			if err := c.conn.SetReadDeadline(at); err != nil {
+				return 0, err
+			}
+		}
+	}
+	n, err := c.conn.Read(p)
+	c.in += int64(n)
+	return n, err
+}
+
+// Write writes to the connection within the write limit.
+func (c *client) Write(p []byte) (int, error) {
+	if at, set := c.write.due(time.Now()); set {
+		if err := c.conn.SetWriteDeadline(at); err != nil {
+			return 0, err
+		}
+	}
+	return c.conn.Write(p)
+}
+
+// setReadLimit lets each read from now on wait for d.
+func (c *client) setReadLimit(d time.Duration) { c.read.limit = d }
+
+// setReadEnd lets reads go on until d from now, all of them together.
+func (c *client) setReadEnd(d time.Duration) error {
+	c.read.limit = 0
+	c.read.reset()
+	return c.conn.SetReadDeadline(time.Now().Add(d))
+}
+
+// linger closes the connection so that the client can read what was sent to it:
+// our side is closed, and what still arrives is thrown away for a while. Closing
+// at once would send a reset that takes the answer away (RFC 9112, section 9.6).
+func (c *client) linger() {
+	type halfCloser interface{ CloseWrite() error }
+	hc, ok := c.conn.(halfCloser)
+	if !ok || hc.CloseWrite() != nil || c.setReadEnd(lingerTime) != nil {
+		return
+	}
+	var waste [4 << 10]byte
+	for total := 0; total < lingerBytes; {
+		n, err := c.conn.Read(waste[:])
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)

@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"bytes"
+	"errors"
+	"runtime/debug"
+
+	"rehydra/proxy/http1"
+)
+
+// loop answers the requests of one connection, one after the other.
+func (c *client) loop(s *Server) {
+	x := exchange{s: s, c: c}
+	x.req.MaxFields = s.limits.HeaderCount
+	c.write.limit = s.limits.BodyTimeout
+	c.setReadLimit(s.limits.HeaderTimeout) // for the first request, as for all heads
+	for {
+		if c.r.Buffered() == 0 {
+			if _, err := c.r.Peek(1); err != nil {
+				return // closed, reset, or idle for too long: nobody waits for an answer
+			}
+		}
+		if !c.state.CompareAndSwap(stateIdle, stateActive) {
+			return // the drain closes it
+		}
+		if !x.readHead() || !x.answer() {
+			return
+		}
+		c.setReadLimit(s.limits.KeepAliveTimeout)
+		if s.draining.Load() {
+			return
+		}
+		c.state.Store(stateIdle)
+		if s.draining.Load() {
+			return
+		}
+	}
+}
+
+// readHead reads and parses the next head. It answers what cannot be one and
+// returns false then, or when the client is gone.
+func (x *exchange) readHead() bool {
+	c := x.c
+	x.begin()
+	buffered, _ := c.r.Peek(c.r.Buffered())
+	if !bytes.Contains(buffered, []byte("\r\n\r\n")) {
+		if c.setReadEnd(x.s.limits.HeaderTimeout) != nil {
+			return false
+		}
+	}
+	raw, scratch, err := http1.ReadRequestHead(c.r, x.headScratch, x.s.limits.HeaderBytes)
+	x.headScratch = scratch
+	if err == nil {
+		err = x.req.Parse(raw)
+	}
+	if err == nil {
+		return true
+	}
+	x.unread = true
+	var protocol *http1.ProtocolError
+	switch {
+	case errors.As(err, &protocol):
+		x.refuse(malformed(protocol))
+	case isTimeout(err) && c.r.Buffered() > 0:
+		x.refuse(failure{status: 408, reason: "header time-out", sentence: "the request's head did not arrive in time"})
+	}
+	return false
+}
+
+// answer answers the request in x.req and reports whether the connection may
+// carry another. A panic costs this request and its connection.
+func (x *exchange) answer() (next bool) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			x.s.log.Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("panic in a request")
+			if !x.headSent {
+				x.refuse(failPanic)
+			}
+			next = false
+		}
+		x.end()
+	}()
+	return x.route()
+}

@@ -1,0 +1,196 @@
+package proxy
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/http1"
+	"rehydra/proxy/session"
+	"rehydra/proxy/upstream"
+)
+
+// exchange is one request and its answer. A connection has one, used again for
+// each of its requests; everything in it is valid for one request.
+type exchange struct {
+	s *Server
+	c *client
+
+	req         http1.RequestHead
+	headScratch []byte // heads that do not fit the reader
+	headCopy    []byte // of a request with a body, which the reader's buffer goes on to
+	path        []byte // of the request, without path parameters
+	pathScratch []byte
+
+	pool   *upstream.Pool
+	ids    []jvmroute.Candidate
+	routes [][]byte
+	plan   session.Plan
+	body   upload
+	tried  []*upstream.Backend
+
+	resp         http1.ResponseHead
+	respScratch  []byte
+	respCopy     []byte
+	reply        http1.Body
+	coding       coding
+	out          []byte // bytes for the client that were not written yet
+	outBuffer    *[]byte
+	toBackend    []byte // the head for the backend
+	headSent     bool   // some of the answer has reached the client's connection
+	closeClient  bool   // the connection ends with this answer
+	unread       bool   // the client may still be sending what was refused
+	clientFailed bool   // the client is gone
+
+	event event
+}
+
+// begin makes x ready for the next request.
+func (x *exchange) begin() {
+	x.pool, x.path, x.ids, x.routes, x.tried = nil, nil, x.ids[:0], x.routes[:0], x.tried[:0]
+	x.plan = session.Plan{}
+	x.body.reset()
+	x.headSent, x.closeClient, x.clientFailed, x.unread = false, false, false, false
+	x.coding = codeNone
+	x.event = event{start: time.Now()}
+}
+
+// end gives back what the request borrowed and logs it.
+func (x *exchange) end() {
+	x.plan.Done()
+	x.returnBuffer()
+	if x.s.access != nil {
+		x.s.access.write(x)
+	}
+}
+
+// route finds the pool for the request and sends it there.
+func (x *exchange) route() (next bool) {
+	req := &x.req
+	if req.Framing != http1.FramingNone {
+		// The body will be read over the head: keep the head.
+		x.headCopy = append(x.headCopy[:0], req.Raw...)
+		if err := req.Parse(x.headCopy); err != nil {
+			return x.refuse(failPanic) // it parsed before
+		}
+	}
+	x.closeClient = !req.KeepAlive || x.s.draining.Load()
+	x.body.begin(x)
+	x.path = jvmroute.StripPathParameters(x.pathScratch[:0], req.Path)
+	if string(req.Method) == "TRACE" || string(req.Method) == "CONNECT" {
+		return x.refuse(failMethod)
+	}
+	if string(req.Target) == "*" || string(req.Method) == "OPTIONS" && req.MaxForwards == 0 {
+		return x.answerOptions()
+	}
+	r := x.s.routing.Load()
+	if x.pool = r.Table.Match(req.Authority, req.Path); x.pool == nil {
+		return x.refuse(failNoPool)
+	}
+	x.findSessions(r)
+	return x.dispatch()
+}
+
+// findSessions finds the session ids, the routes they name, and what the
+// pool's tier has to do with them.
+func (x *exchange) findSessions(r *Routing) {
+	req := &x.req
+	x.ids = r.Finder.AppendPath(x.ids, req.Target)
+	if req.Has(http1.Cookie) {
+		for i := range req.Fields {
+			if req.Fields[i].Known == http1.Cookie {
+				x.ids = r.Finder.AppendCookies(x.ids, req.Fields[i].Value)
+			}
+		}
+	}
+	for i := range x.ids {
+		if route := x.ids[i].Route(); len(route) > 0 {
+			x.routes = append(x.routes, route)
+		}
+	}
+	if len(x.ids) > 0 {
+		x.event.id = x.ids[0].ID
+	}
+	tier := r.Tiers[x.pool.Name()]
+	if tier == nil {
+		return
+	}
+	tier.Plan(&x.plan, x.ids, req.Authority, req.Target, x.path)
+}
+
+// dispatch tries backends until one answers or nothing more may be tried.
+func (x *exchange) dispatch() (next bool) {
+	last := failNoBackend
+	for {
+		b, sticky, err := x.pool.Choose(x.routes, x.tried)
+		if err != nil {
+			if err == upstream.ErrForced {
+				last = failForced
+			}
+			return x.refuse(last)
+		}
+		x.event.backend, x.event.sticky = b, sticky
+		b.Begin()
+		result := x.attempt(b)
+		b.End()
+		if !result.elsewhere {
+			if result.fail.status != 0 {
+				return x.refuse(result.fail)
+			}
+			return result.next
+		}
+		last = result.fail
+		x.tried = append(x.tried, b)
+	}
+}
+
+// answerOptions answers a request that is for the proxy itself: OPTIONS of "*",
+// or with Max-Forwards: 0 (RFC 9110, sections 7.6.2 and 9.3.7).
+func (x *exchange) answerOptions() (next bool) {
+	x.borrowBuffer()
+	x.event.status = 200
+	x.out = append(x.out, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"...)
+	x.closeClient = x.closeClient || !x.body.whole()
+	x.appendClientConnection()
+	x.out = append(x.out, "\r\n"...)
+	return x.finish()
+}
+
+// refuse answers with a failure of our own. When a part of an answer is out
+// already, all that is left is to cut the connection.
+func (x *exchange) refuse(f failure) (next bool) {
+	x.event.failure = f.reason
+	if x.headSent {
+		x.event.status = x.resp.Status
+		x.abort()
+		return false
+	}
+	x.borrowBuffer()
+	x.out = x.out[:0]
+	x.event.status = f.status
+	if f.status == 400 || f.status == 408 || f.status > 410 && f.status < 500 || f.status == 501 || f.status == 505 || !x.body.whole() {
+		x.closeClient = true // where the next request begins is not known
+	}
+	x.out = http1.AppendStatusLine(x.out, f.status, []byte(fasthttp.StatusMessage(f.status)))
+	x.out = append(x.out, "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nDate: "...)
+	x.out = fasthttp.AppendHTTPDate(x.out, x.event.start)
+	x.out = append(x.out, "\r\n"...)
+	if f.retryAfter {
+		x.out = append(x.out, "Retry-After: 1\r\n"...)
+	}
+	if f.status == 405 {
+		x.out = append(x.out, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"...)
+	}
+	x.out = append(x.out, "Content-Length: "...)
+	x.out = strconv.AppendInt(x.out, int64(len(f.sentence)+1), 10)
+	x.out = append(x.out, "\r\n"...)
+	x.appendClientConnection()
+	x.out = append(x.out, "\r\n"...)
+	if string(x.req.Method) != "HEAD" {
+		x.out = append(x.out, f.sentence...)
+		x.out = append(x.out, '\n')
+	}
+	return x.finish()
+}

@@ -1,0 +1,215 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/session"
+	"rehydra/proxy/upstream"
+)
+
+// Limits bound what one client may cost. The zero value is of no use.
+type Limits struct {
+	HeaderTimeout    time.Duration // for a whole request head
+	BodyTimeout      time.Duration // for a gap within a request's body, and for a write to the client
+	KeepAliveTimeout time.Duration // between requests
+	HeaderBytes      int           // of a request head
+	HeaderCount      int           // fields in it
+}
+
+// Routing is what requests are routed by: immutable, and replaced as a whole.
+type Routing struct {
+	Table *upstream.Table
+	// Finder finds session ids.
+	Finder *jvmroute.Finder
+	// Tiers are the session tiers of the pools that have one, by pool name.
+	Tiers map[string]*session.Tier
+}
+
+// Server accepts clients and answers their requests.
+type Server struct {
+	limits  Limits
+	log     zerolog.Logger // state changes and faults
+	access  *AccessLog     // nil: no access log
+	routing atomic.Pointer[Routing]
+	readers sync.Pool // *bufio.Reader
+	buffers sync.Pool // *[]byte of relayBuffer
+
+	ctx    context.Context // of the work that a request does in the session tier
+	cancel context.CancelFunc
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	clients   map[*client]struct{}
+	draining  atomic.Bool
+	running   sync.WaitGroup
+}
+
+// NewServer returns a server without listeners.
+func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.Logger) *Server {
+	s := &Server{limits: limits, log: log, access: access, clients: make(map[*client]struct{})}
+	s.readers.New = func() any { return bufio.NewReaderSize(nil, clientBuffer) }
+	s.buffers.New = func() any { b := make([]byte, 0, relayBuffer); return &b }
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.routing.Store(routing)
+	return s
+}
+
+// SetRouting replaces the routing for requests that begin from now on.
+func (s *Server) SetRouting(r *Routing) { s.routing.Store(r) }
+
+// Routing returns the routing in force.
+func (s *Server) Routing() *Routing { return s.routing.Load() }
+
+// Listen opens the addresses, all of them or none. It does not accept yet.
+func (s *Server) Listen(addresses []string) error {
+	var opened []net.Listener
+	for _, address := range addresses {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			for _, ln := range opened {
+				_ = ln.Close() // nothing was accepted on it
+			}
+			return fmt.Errorf("cannot listen on %q: %w", address, err)
+		}
+		opened = append(opened, ln)
+	}
+	s.mu.Lock()
+	s.listeners = append(s.listeners, opened...)
+	s.mu.Unlock()
+	return nil
+}
+
+// Addresses returns the addresses that are open, with the ports that were chosen.
+func (s *Server) Addresses() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addresses := make([]string, len(s.listeners))
+	for i, ln := range s.listeners {
+		addresses[i] = ln.Addr().String()
+	}
+	return addresses
+}
+
+// Start begins to accept on every listener.
+func (s *Server) Start() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ln := range s.listeners {
+		s.running.Go(func() { s.accept(ln) })
+	}
+}
+
+// acceptPause is how long accepting rests after an error that will pass, such
+// as having no descriptor left.
+const acceptPause = 50 * time.Millisecond
+
+func (s *Server) accept(ln net.Listener) {
+	for {
+		conn, err := ln.Accept()
+		if err == nil {
+			s.running.Go(func() { s.serve(conn) })
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(acceptPause):
+		}
+	}
+}
+
+// serve owns one client connection until it is closed.
+func (s *Server) serve(conn net.Conn) {
+	c := newClient(conn, &s.readers)
+	if !s.add(c) {
+		_ = conn.Close() // the server drains: nothing was promised to this client
+		return
+	}
+	defer func() {
+		fault := recover()
+		s.remove(c)
+		_ = conn.Close() // the last word was said; an error now changes nothing
+		if fault != nil {
+			// Its reader is not given back: nobody knows who still uses it.
+			s.log.Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("panic in a connection")
+			return
+		}
+		c.r.Reset(nil)
+		s.readers.Put(c.r)
+	}()
+	c.loop(s)
+}
+
+func (s *Server) add(c *client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		return false
+	}
+	s.clients[c] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(c *client) {
+	s.mu.Lock()
+	delete(s.clients, c)
+	s.mu.Unlock()
+}
+
+// Shutdown closes the listeners and the idle connections, lets requests end,
+// and cuts those that have not when ctx ends. It returns how many it cut.
+func (s *Server) Shutdown(ctx context.Context) (cut int) {
+	s.draining.Store(true)
+	s.mu.Lock()
+	for _, ln := range s.listeners {
+		_ = ln.Close() // an error leaves nothing to do
+	}
+	for c := range s.clients {
+		if c.state.CompareAndSwap(stateIdle, stateClosed) {
+			_ = c.conn.Close()
+		}
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { s.running.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		cut = s.cutAll()
+		s.cancel()
+		<-done
+	}
+	s.cancel()
+	return cut
+}
+
+func (s *Server) cutAll() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		_ = c.conn.Close() // it is cut, whatever Close says
+	}
+	return len(s.clients)
+}
+
+// Connections counts the client connections that are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients)
+}

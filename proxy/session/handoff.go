@@ -1,0 +1,221 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
+)
+
+// HaveKind is what the field Rehydra-Have says, section 1.
+type HaveKind uint8
+
+// The values of Rehydra-Have.
+const (
+	HaveAbsent  HaveKind = iota // the tier did not look
+	HaveAsk                     // it wants to look but does not know the app
+	HaveNone                    // it looked and there is no copy
+	HaveGone                    // the session ended
+	HaveVersion                 // the newest version it knows
+)
+
+// standing is how a session stands toward one backend after a look-up: what the
+// backend is told of it, and the state if it is to be installed with the request.
+type standing struct {
+	have       HaveKind
+	version    Version
+	state      []byte // installed by the request itself; nil: nothing to install
+	installed  bool   // this hand-over put the session there, or will with state
+	unanswered bool   // no node answered: have is HaveNone for want of better
+}
+
+// ErrNotNow means that the request cannot go on without its session: no node
+// answers and the configuration wants no guess, or a hand-over took too long.
+var ErrNotNow = errors.New("the session cannot be looked up now")
+
+// handoffs lets all requests of one session that wait for the same hand-over
+// share it, and remembers installs that travel with a request until the backend
+// has confirmed them, so that no second one is made meanwhile.
+type handoffs struct {
+	mu      sync.Mutex
+	flights map[Key]*flight
+	pending map[Key]*pendingInstall
+}
+
+type flight struct {
+	done    chan struct{}
+	backend *upstream.Backend
+	epoch   uint64
+	claim   bool // it installs, whoever the owner is
+	result  standing
+	err     error
+}
+
+type pendingInstall struct {
+	epoch uint64
+	standing
+}
+
+// join returns the flight for key that goes to b, or starts one and reports
+// that the caller must fly it. A flight to somewhere else is waited for first.
+func (h *handoffs) join(key Key, b *upstream.Backend, claim bool) (f *flight, mine, fits bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.flights == nil {
+		h.flights, h.pending = make(map[Key]*flight), make(map[Key]*pendingInstall)
+	}
+	if f = h.flights[key]; f != nil {
+		return f, false, f.epoch == b.Epoch() && (f.claim || !claim)
+	}
+	f = &flight{done: make(chan struct{}), backend: b, epoch: b.Epoch(), claim: claim}
+	h.flights[key] = f
+	return f, true, true
+}
+
+func (h *handoffs) land(key Key, f *flight) {
+	h.mu.Lock()
+	if f.err == nil && f.result.state != nil {
+		h.pending[key] = &pendingInstall{epoch: f.epoch, standing: f.result}
+	}
+	delete(h.flights, key)
+	h.mu.Unlock()
+	close(f.done)
+}
+
+// unconfirmed returns the install for key that is on its way to b, if any.
+func (h *handoffs) unconfirmed(key Key, b *upstream.Backend) (standing, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.pending[key]
+	if p == nil || p.epoch != b.Epoch() {
+		return standing{}, false
+	}
+	return p.standing, true
+}
+
+// settle forgets the install of version v: it was confirmed, or its request is over.
+func (h *handoffs) settle(key Key, v Version) {
+	h.mu.Lock()
+	if p := h.pending[key]; p != nil && p.version.Compare(v) <= 0 {
+		delete(h.pending, key)
+	}
+	h.mu.Unlock()
+}
+
+// handOver finds out how the session key stands toward b and, where b is not
+// its owner (or claim says that b lost it), makes b its owner. Requests of the
+// same session share one hand-over and each looks again after one that went
+// elsewhere. target is a request target and host of the same app.
+func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Backend, claim bool, at place) (standing, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.RestoreTimeout)
+	defer cancel()
+	for {
+		if st, ok := t.handoffs.unconfirmed(key, b); ok {
+			return st, nil
+		}
+		f, mine, fits := t.handoffs.join(key, b, claim)
+		if mine {
+			t.fly(ctx, f, key, id, at)
+			return f.result, f.err
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return standing{}, fmt.Errorf("%w: the hand-over of another request has not ended", ErrNotNow)
+		}
+		if fits && f.err == nil {
+			return f.result, nil
+		}
+		if ctx.Err() != nil {
+			return standing{}, fmt.Errorf("%w: %w", ErrNotNow, f.err)
+		}
+	}
+}
+
+// fly does the hand-over. It always lands, also when the store panics.
+func (t *Tier) fly(ctx context.Context, f *flight, key Key, id string, at place) {
+	f.err = ErrNotNow // what the others see if this one does not get to its end
+	defer func() { t.handoffs.land(key, f) }()
+	f.result, f.err = t.bring(ctx, key, id, f.backend, f.claim, at)
+}
+
+// bring looks the session up and, if b must get it, claims and installs it.
+func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backend, claim bool, at place) (standing, error) {
+	r, err := t.store.Lookup(ctx, key)
+	if err == nil && (claim || r.Owner != b.Route()) {
+		r, err = t.store.Claim(ctx, key, b.Route())
+		claim = true
+	} else {
+		claim = false
+	}
+	if err != nil {
+		return t.absent(key, err)
+	}
+	t.noteStored(key, r.Version, r.TTL, false)
+	st := standing{have: HaveVersion, version: r.Version}
+	if !claim {
+		return st, nil
+	}
+	st.installed = true
+	if len(r.State) <= t.cfg.InlineLimit {
+		st.state = r.State
+		if st.state == nil {
+			st.state = []byte{}
+		}
+		return st, nil
+	}
+	return t.install(ctx, key, id, b, r, at, st)
+}
+
+// install puts a state that is too large for a header at b.
+func (t *Tier) install(ctx context.Context, key Key, id string, b *upstream.Backend, r Record, at place, st standing) (standing, error) {
+	answer, err := t.operate(ctx, b, operation{op: opInstall, id: id, have: r.Version, body: r.State, place: at})
+	if err != nil {
+		return standing{}, err
+	}
+	switch answer.status {
+	case 204, 409: // installed; or b holds a version as new or newer
+		return st, nil
+	case 400:
+		t.unreadable(b, key, len(r.State))
+		return standing{have: HaveNone, unanswered: true}, nil
+	default:
+		return standing{}, fmt.Errorf("cannot install a session at backend %q: it answered %d", b.Route(), answer.status)
+	}
+}
+
+func (t *Tier) unreadable(b *upstream.Backend, key Key, size int) {
+	t.log.Warn().Str("app", key.App).Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).
+		Int("bytes", size).Msg("session not installed: the backend cannot read its state")
+}
+
+// absent turns a look-up that found no state into what the backend is told.
+func (t *Tier) absent(key Key, err error) (standing, error) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return standing{have: HaveNone}, nil
+	case errors.Is(err, ErrEnded):
+		return standing{have: HaveGone}, nil
+	case t.cfg.RefuseUnlooked:
+		return standing{}, fmt.Errorf("%w: %w", ErrNotNow, err)
+	default:
+		t.log.Warn().Err(err).Str("app", key.App).Str("session", Shorten(key.BaseID)).
+			Msg("session not looked up: the request goes on without")
+		return standing{have: HaveNone, unanswered: true}, nil
+	}
+}
+
+// ShortenID is Shorten for an id with its route, which is left out.
+func ShortenID(id []byte) []byte {
+	base, _ := jvmroute.Split(id)
+	return base[:min(8, len(base)/2)]
+}
+
+// Shorten returns what a log may show of a session id: its first 8 characters,
+// at most half of it. A whole id is a credential.
+func Shorten(base string) string {
+	return base[:min(8, len(base)/2)]
+}

@@ -1,0 +1,238 @@
+package session
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rehydra/proxy/upstream"
+)
+
+// The index is bounded: past maxIndexed sessions the least recently seen of a
+// few is forgotten, which costs that session one look-up, and nothing else.
+const (
+	indexShards   = 64
+	maxIndexed    = 256 << 10
+	evictionProbe = 8
+	maxContexts   = 256
+)
+
+// index remembers what this proxy knows of the sessions it has forwarded: at
+// which backend a session was seen since that backend was last out, and which
+// version is known to be stored. It holds no state of a session.
+type index struct {
+	seed     maphash.Seed
+	shards   [indexShards]indexShard
+	contexts atomic.Pointer[[]string] // context paths of all apps seen, for appFor
+	mu       sync.Mutex               // serialises changes of contexts
+}
+
+type indexShard struct {
+	mu      sync.Mutex
+	entries map[string]*indexEntry
+}
+
+type indexEntry struct {
+	apps []known // one for nearly every session
+	used int64   // unix seconds
+}
+
+// known is what the index holds of one session.
+type known struct {
+	app        string
+	epoch      uint64  // of the backend where it was last seen, then: no two have the same; 0: nowhere yet
+	stored     Version // known to be in the store; zero: not known
+	incomplete bool    // stored on fewer nodes than configured
+	storedAt   time.Time
+	ttl        time.Duration
+}
+
+// at reports whether the session was seen at b since b was last out.
+func (k *known) at(b *upstream.Backend) bool {
+	return k.epoch == b.Epoch()
+}
+
+func newIndex() *index {
+	x := &index{seed: maphash.MakeSeed()}
+	for i := range x.shards {
+		x.shards[i].entries = make(map[string]*indexEntry)
+	}
+	x.contexts.Store(new([]string))
+	return x
+}
+
+func (x *index) shard(base []byte) *indexShard {
+	return &x.shards[maphash.Bytes(x.seed, base)%indexShards]
+}
+
+// find returns what is known of the session base of the app that answers path.
+// ok is false when nothing is, or when it is not certain which app that is.
+func (x *index) find(base, path []byte, now time.Time) (k known, ok bool) {
+	s := x.shard(base)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[string(base)]
+	if e == nil {
+		return known{}, false
+	}
+	e.used = now.Unix()
+	context, certain := x.contextOf(path)
+	if !certain {
+		return known{}, false
+	}
+	for i := range e.apps {
+		if contextPath(e.apps[i].app) == context {
+			return e.apps[i], true
+		}
+	}
+	return known{}, false
+}
+
+// get returns what is known of a session by its key.
+func (x *index) get(key Key) (known, bool) {
+	s := x.shard([]byte(key.BaseID))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[key.BaseID]; e != nil {
+		for i := range e.apps {
+			if e.apps[i].app == key.App {
+				return e.apps[i], true
+			}
+		}
+	}
+	return known{}, false
+}
+
+// update changes what is known of a session, starting from nothing if need be.
+func (x *index) update(key Key, now time.Time, change func(*known)) {
+	x.addContext(contextPath(key.App))
+	s := x.shard([]byte(key.BaseID))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key.BaseID]
+	if e == nil {
+		s.makeRoom()
+		e = &indexEntry{}
+		s.entries[key.BaseID] = e
+	}
+	e.used = now.Unix()
+	for i := range e.apps {
+		if e.apps[i].app == key.App {
+			change(&e.apps[i])
+			return
+		}
+	}
+	e.apps = append(e.apps, known{app: key.App})
+	change(&e.apps[len(e.apps)-1])
+}
+
+// makeRoom forgets the least recently used of a few entries when the shard is full.
+func (s *indexShard) makeRoom() {
+	if len(s.entries) < maxIndexed/indexShards {
+		return
+	}
+	var oldest string
+	var used int64
+	probed := 0
+	for base, e := range s.entries {
+		if probed == 0 || e.used < used {
+			oldest, used = base, e.used
+		}
+		if probed++; probed == evictionProbe {
+			break
+		}
+	}
+	delete(s.entries, oldest)
+}
+
+// forget drops what is known of a session.
+func (x *index) forget(key Key) {
+	s := x.shard([]byte(key.BaseID))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key.BaseID]
+	if e == nil {
+		return
+	}
+	for i := range e.apps {
+		if e.apps[i].app == key.App {
+			e.apps = append(e.apps[:i], e.apps[i+1:]...)
+			break
+		}
+	}
+	if len(e.apps) == 0 {
+		delete(s.entries, key.BaseID)
+	}
+}
+
+// size counts the sessions in the index.
+func (x *index) size() int {
+	n := 0
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.Lock()
+		n += len(s.entries)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// contextPath is the part of an app's name that its requests' paths begin with:
+// "/shop" of "localhost/shop", "" of an app at the root or one named otherwise.
+func contextPath(app string) string {
+	i := strings.IndexByte(app, '/')
+	if i < 0 || i == len(app)-1 {
+		return ""
+	}
+	return app[i:]
+}
+
+// contextOf returns the longest known context path that path lies in. It is not
+// certain for a path that a container would normalise first.
+func (x *index) contextOf(path []byte) (context string, certain bool) {
+	for i, c := range path {
+		if c == '%' || c == '\\' || c == '/' && i+1 < len(path) && (path[i+1] == '.' || path[i+1] == '/') {
+			return "", false
+		}
+	}
+	contexts := *x.contexts.Load()
+	if len(contexts) >= maxContexts {
+		return "", false
+	}
+	for _, c := range contexts {
+		if len(c) > len(context) && hasSegmentPrefix(path, c) {
+			context = c
+		}
+	}
+	return context, true
+}
+
+func hasSegmentPrefix(path []byte, prefix string) bool {
+	return len(path) >= len(prefix) && string(path[:len(prefix)]) == prefix &&
+		(len(path) == len(prefix) || path[len(prefix)] == '/')
+}
+
+func (x *index) addContext(context string) {
+	if context == "" || x.hasContext(context) {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	old := *x.contexts.Load()
+	if x.hasContext(context) || len(old) >= maxContexts {
+		return
+	}
+	next := append(append(make([]string, 0, len(old)+1), old...), context)
+	x.contexts.Store(&next)
+}
+
+func (x *index) hasContext(context string) bool {
+	for _, c := range *x.contexts.Load() {
+		if c == context {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,228 @@
+package session
+
+import (
+	"context"
+	"encoding/base64"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/http1"
+	"rehydra/proxy/upstream"
+)
+
+// place is a request target and the Host it goes with: where an operation of
+// the same app is sent.
+type place struct {
+	host, target []byte
+}
+
+// Plan is what one request has to do with sessions. The zero value is a request
+// without a tier; Tier.Plan fills it, and it can be filled again.
+type Plan struct {
+	t     *Tier
+	at    place
+	path  []byte
+	ids   []jvmroute.Candidate // in the order in which a container tries them
+	id    []byte               // what Rehydra-Id says; nil: the client sent no usable id
+	app   string               // the app that the backend named, or that is known; "" not known
+	st    standing             // what Rehydra-Have and -State say
+	alive bool                 // the session was known to live when the request came
+
+	rounds  int
+	report  Report
+	outcome Outcome
+}
+
+// maxRounds bounds how often one backend may answer 428 to one request.
+const maxRounds = 4
+
+// Plan begins a request: ids are its session ids in mod_jk's order, path its
+// path without parameters. It returns false, and leaves p empty, for a request
+// that the tier ignores. Nothing of the arguments is copied.
+func (t *Tier) Plan(p *Plan, ids []jvmroute.Candidate, host, target, path []byte) bool {
+	*p = Plan{}
+	if t == nil || t.cfg.Ignore != nil && t.cfg.Ignore.Match(path) {
+		return false
+	}
+	*p = Plan{t: t, at: place{host: host, target: target}, path: path, ids: jvmroute.TomcatOrder(ids)}
+	return true
+}
+
+// Active reports whether the tier has to do with the request at all.
+func (p *Plan) Active() bool { return p.t != nil }
+
+// MayNeed reports whether a backend may answer 428, so that the request's body
+// must not be lost to the first attempt.
+func (p *Plan) MayNeed() bool { return p.t != nil && len(p.ids) > 0 }
+
+// Aim settles what backend b is told of the session, before the first byte goes
+// to it; where it must, it looks first (section 1). ErrNotNow: answer 503.
+// Other errors are failures of b, at which nothing of the request was sent.
+func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
+	if !p.MayNeed() {
+		return nil
+	}
+	p.id, p.app, p.rounds, p.st = p.idFor(b), "", 0, standing{}
+	base, route := jvmroute.Split(p.id)
+	k, ok := p.t.index.find(base, p.path, p.t.cfg.Now())
+	if !ok {
+		p.st.have = HaveAsk
+		return nil
+	}
+	p.alive = true
+	if k.at(b) && string(route) == b.Route() {
+		return nil // a plain sticky request: no need to look
+	}
+	if !b.AdapterSeen() {
+		p.st.have = HaveAsk // no operation goes to a backend of which nothing is known
+		return nil
+	}
+	return p.resolve(ctx, b, Need{ID: string(p.id), Base: string(base), App: k.app}, false)
+}
+
+// idFor chooses the id that the request's session is looked up by: the first
+// that names b, else the first.
+func (p *Plan) idFor(b *upstream.Backend) []byte {
+	for _, c := range p.ids {
+		if string(c.Route()) == b.Route() {
+			return c.ID
+		}
+	}
+	return p.ids[0].ID
+}
+
+// Needed answers a 428 of b: it finds the session and settles what the same
+// request says when it is sent again. The errors are those of Aim, and one when
+// b goes on asking.
+func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, value []byte) error {
+	b.SetAdapterSeen(b.Epoch(), true)
+	need, err := ParseNeed(value)
+	if err != nil {
+		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: err}
+	}
+	if p.rounds++; p.rounds > maxRounds {
+		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: errStillAsking}
+	}
+	if p.st.state != nil && need.ID == string(p.id) {
+		p.t.unreadable(b, p.t.key(need.App, need.Base), len(p.st.state))
+		p.Done()
+		p.st = standing{have: HaveNone, unanswered: true}
+		return nil
+	}
+	// A backend that was told the newest version and lacks it must get it now,
+	// whoever owns the session.
+	return p.resolve(ctx, b, need, p.st.have == HaveVersion)
+}
+
+// resolve tries the session that need names, then the request's other ids: the
+// first that has a copy is the one to restore.
+func (p *Plan) resolve(ctx context.Context, b *upstream.Backend, need Need, claim bool) error {
+	p.app = need.App
+	first, err := p.look(ctx, b, need, claim)
+	if err != nil || first.have == HaveVersion {
+		p.tell(need.ID, first)
+		return err
+	}
+	for _, c := range p.ids {
+		other := Need{ID: string(c.ID), Base: string(c.Base()), App: need.App}
+		if other.Base == need.Base {
+			continue
+		}
+		st, err := p.look(ctx, b, other, false)
+		if err != nil || st.have == HaveVersion {
+			p.tell(other.ID, st)
+			return err
+		}
+		first.unanswered = first.unanswered || st.unanswered
+	}
+	p.tell(need.ID, first)
+	return nil
+}
+
+func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, claim bool) (standing, error) {
+	key := p.t.key(need.App, need.Base)
+	if !claim && p.t.unknown.has(key, p.t.cfg.Now()) {
+		return standing{have: HaveNone}, nil
+	}
+	st, err := p.t.handOver(ctx, key, need.ID, b, claim, p.at)
+	if err == nil && st.have == HaveNone && !st.unanswered {
+		p.t.unknown.add(key, p.t.cfg.Now())
+		if k, ok := p.t.index.get(key); ok && !k.stored.IsZero() {
+			p.alive = true
+		}
+	}
+	return st, err
+}
+
+func (p *Plan) tell(id string, st standing) {
+	if string(p.id) != id {
+		p.id = []byte(id)
+	}
+	p.st = st
+}
+
+// TrailerBytes returns how large the trailer section of an answer may be for the
+// session's sake: a state may come in it.
+func (p *Plan) TrailerBytes() int {
+	if p.t == nil {
+		return 0
+	}
+	return base64.RawURLEncoding.EncodedLen(p.t.cfg.MaxState) + 8<<10
+}
+
+// AppendFields appends the lines of the session protocol that the request
+// carries to the backend, each with its CRLF.
+func (p *Plan) AppendFields(dst []byte) []byte {
+	if p.t == nil {
+		return dst
+	}
+	dst = append(dst, FieldTier+": "...)
+	dst = append(dst, p.t.cfg.Token...)
+	dst = append(dst, "\r\n"...)
+	if p.id == nil {
+		return dst
+	}
+	dst = http1.AppendField(dst, FieldID, p.id)
+	if p.st.have == HaveAbsent {
+		return dst
+	}
+	dst = append(dst, FieldHave+": "...)
+	switch p.st.have {
+	case HaveAsk:
+		dst = append(dst, "ask"...)
+	case HaveNone:
+		dst = append(dst, "none"...)
+	case HaveGone:
+		dst = append(dst, "gone"...)
+	default:
+		dst = p.st.version.Append(dst)
+	}
+	dst = append(dst, "\r\n"...)
+	if p.st.state != nil {
+		dst = append(dst, FieldState+": "...)
+		dst = AppendState(dst, p.st.state)
+		dst = append(dst, "\r\n"...)
+	}
+	return dst
+}
+
+// Outcome is what happened to the session of a request, for its log event.
+type Outcome uint8
+
+// The outcomes.
+const (
+	OutcomeNone        Outcome = iota // the request had to do with no session
+	OutcomeNew                        // the backend made one
+	OutcomeSticky                     // it was where the id said
+	OutcomeRestored                   // it was brought to this backend first
+	OutcomeLost                       // it was not to be had any more
+	OutcomeUnprotected                // the response went out though its change is not on every copy
+	OutcomeEnded                      // it ended
+	OutcomeFenced                     // a late write of a former owner, refused
+)
+
+var outcomeNames = [...]string{"none", "new", "sticky", "restored", "lost", "unprotected", "ended", "fenced"}
+
+func (o Outcome) String() string { return outcomeNames[o] }
+
+// Outcome returns what is known so far of the request's session.
+func (p *Plan) Outcome() Outcome { return p.outcome }

@@ -1,0 +1,147 @@
+package session
+
+import (
+	"errors"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
+)
+
+// Fields are the fields of the session protocol in one head or one trailer
+// section of a response. The bytes are views; a count over 1 means that the
+// field came more than once, which makes it unusable.
+type Fields struct {
+	Adapter          bool // Rehydra-Adapter: 1 was there
+	Session, State   []byte
+	Sessions, States int
+}
+
+// When says when a response's session must be settled.
+type When uint8
+
+// The times.
+const (
+	Never When = iota // nothing to settle
+	Now               // before the head goes to the client
+	AtEnd             // after the body, before its end goes to the client
+)
+
+var (
+	errTwice   = errors.New("the field is there more than once")
+	errNoState = errors.New("state=inline without a state")
+)
+
+// Judge reads what the head of b's answer says of the session. newID is the
+// session id that the answer's Set-Cookie sets, nil if none: with the protocol's
+// own fields lost, it is all that names a new session.
+func (p *Plan) Judge(b *upstream.Backend, f Fields, newID []byte) When {
+	if p.t == nil {
+		return Never
+	}
+	if !f.Adapter {
+		return p.headersLost(b, newID)
+	}
+	b.SetAdapterSeen(b.Epoch(), true)
+	if f.Sessions == 0 {
+		p.noSession()
+		return Never
+	}
+	if err := p.report.read(f); err != nil {
+		p.warn(b, err)
+		return p.ask(newID)
+	}
+	switch p.report.Kind {
+	case StateLate, StatePull:
+		return AtEnd
+	default:
+		return Now
+	}
+}
+
+// headersLost is for an answer without the adapter's mark: from a backend whose
+// adapter is known it lost its headers and the session is asked for; any other
+// backend has nothing to say.
+func (p *Plan) headersLost(b *upstream.Backend, newID []byte) When {
+	if !b.AdapterSeen() {
+		return Never
+	}
+	b.SetAdapterSeen(b.Epoch(), false) // until the one read that follows shows it again
+	return p.ask(newID)
+}
+
+// ask makes the report one that is to be asked for with a read, of the session
+// that the answer's cookie names or else the request's.
+func (p *Plan) ask(newID []byte) When {
+	id := newID
+	if !jvmroute.Valid(id) {
+		id = p.id
+	}
+	if id == nil {
+		p.report = Report{}
+		return Never
+	}
+	p.report = Report{Kind: StatePull, App: p.app}
+	p.report.ID, p.report.Base = idAndBase(id)
+	return AtEnd
+}
+
+// Trailers reads the fields of the trailer section, which have the last word
+// over a head that said late. Without them the state is asked for.
+func (p *Plan) Trailers(b *upstream.Backend, f Fields) {
+	if p.t == nil || p.report.Kind != StateLate || f.Sessions == 0 {
+		return
+	}
+	head := p.report
+	if err := p.report.read(f); err != nil {
+		p.warn(b, err)
+		p.report = head
+		return
+	}
+	if p.report.WasBase == "" {
+		p.report.WasBase = head.WasBase
+	}
+}
+
+func (p *Plan) warn(b *upstream.Backend, err error) {
+	p.t.log.Warn().Str("backend", b.Route()).Err(err).
+		Msg("session report unusable: the state is asked for instead")
+}
+
+// read takes a report and the state beside it out of f.
+func (r *Report) read(f Fields) error {
+	if f.Sessions > 1 || f.States > 1 {
+		return errTwice
+	}
+	next, err := ParseReport(f.Session)
+	if err != nil {
+		return err
+	}
+	if next.Kind == StateInline {
+		if f.States == 0 {
+			return errNoState
+		}
+		if next.State, err = DecodeState(f.State); err != nil {
+			return err
+		}
+	}
+	*r = next
+	return nil
+}
+
+// noSession is for an answer that concerned no session.
+func (p *Plan) noSession() {
+	if p.missed() {
+		p.lost()
+	}
+}
+
+// missed reports whether the request came with a session that was alive, or may
+// have been, and that was not to be had.
+func (p *Plan) missed() bool {
+	return p.st.have == HaveNone && (p.alive || p.st.unanswered)
+}
+
+func (p *Plan) lost() {
+	p.outcome = OutcomeLost
+	p.t.counters.Lost.Add(1)
+}

@@ -1,0 +1,238 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
+)
+
+// Verdict says whether a response may be acknowledged.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Acknowledge   Verdict = iota
+	RefuseFenced          // a newer owner holds the session: 503, the change is void
+	RefuseUnsaved         // the change is not safe and the configuration wants 503
+)
+
+// A session that is only read is stored again when this part of its ttl has
+// passed, one without a ttl once in renewUnlimited; copies that are missing are
+// tried again after mendAfter.
+const (
+	renewPart      = 4
+	renewUnlimited = 6 * time.Hour
+	mendAfter      = 2 * time.Second
+)
+
+// Settle does what the report of b asks for and returns when that is done, or
+// at the latest when the time for it has passed: a save in sync mode, a mark for
+// an ended session, a read for what the backend did not say.
+func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
+	if p.t == nil || p.report.Kind == StateMissing {
+		return Acknowledge
+	}
+	r := &p.report
+	if r.Kind == StateLate {
+		r.Kind = StatePull // the trailers are missing
+	}
+	err := p.t.settle(ctx, b, r, p.at)
+	p.conclude(b, err)
+	return p.t.verdict(err)
+}
+
+// settle stores what r reports. On return r holds what was read, if it had to be.
+func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report, at place) error {
+	switch r.Kind {
+	case StateGone:
+		return t.end(ctx, r)
+	case StateSame:
+		t.noteAt(t.key(r.App, r.Base), b)
+		if t.isStored(r) {
+			return nil
+		}
+		return t.readAndSave(ctx, b, r, at)
+	case StatePull:
+		return t.readAndSave(ctx, b, r, at)
+	default:
+		return t.save(ctx, b, r)
+	}
+}
+
+// isStored reports whether the version in r is known to be stored, and renews
+// the copies when it is time.
+func (t *Tier) isStored(r *Report) bool {
+	key := t.key(r.App, r.Base)
+	k, ok := t.index.get(key)
+	if !ok || k.stored.Compare(r.Version) != 0 {
+		return false
+	}
+	age := t.cfg.Now().Sub(k.storedAt)
+	due := age >= renewUnlimited
+	if r.TTL > 0 {
+		due = age >= r.TTL/renewPart
+	}
+	if due || k.incomplete && age >= mendAfter {
+		t.renew(key, r.TTL)
+	}
+	return true
+}
+
+// renew stores the copies of a session again, in the background. When too many
+// renewals run it is left for the session's next request.
+func (t *Tier) renew(key Key, ttl time.Duration) {
+	select {
+	case t.slots <- struct{}{}:
+	default:
+		return
+	}
+	now := t.cfg.Now()
+	t.index.update(key, now, func(k *known) { k.storedAt = now })
+	t.background.Go(func() {
+		defer func() { <-t.slots }()
+		ctx, cancel := context.WithTimeout(t.ctx, operationTimeout)
+		defer cancel()
+		err := t.store.Touch(ctx, key)
+		t.index.update(key, now, func(k *known) {
+			switch {
+			case err == nil:
+				k.incomplete = false
+			case errors.Is(err, ErrNotFound):
+				k.stored = Version{} // the next answer's state is asked for and stored
+			default:
+				k.incomplete = true
+			}
+		})
+	})
+}
+
+// save stores the state in r: before it returns in sync mode, later in async mode.
+func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
+	key := t.key(r.App, r.Base)
+	t.noteAt(key, b)
+	t.handoffs.settle(key, r.Version)
+	if len(r.State) > t.cfg.MaxState {
+		t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).
+			Int("bytes", len(r.State)).Int("max_state", t.cfg.MaxState).
+			Msg("session not stored: its state is too large; the older copy stays")
+		return ErrTooLarge
+	}
+	record := Record{Version: r.Version, Owner: b.Route(), TTL: r.TTL, State: r.State}
+	if t.cfg.Async {
+		t.store.SaveAsync(key, record, func(err error) { t.saved(key, b, record, err) })
+		return t.forgetWas(ctx, r)
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
+	defer cancel()
+	err := t.store.Save(ctx, key, record)
+	t.saved(key, b, record, err)
+	if werr := t.forgetWas(ctx, r); err == nil {
+		err = werr
+	}
+	return err
+}
+
+// forgetWas ends the id that the session had before, where it was renewed.
+func (t *Tier) forgetWas(ctx context.Context, r *Report) error {
+	if r.WasBase == "" || r.WasBase == r.Base {
+		return nil
+	}
+	was := t.key(r.App, r.WasBase)
+	t.index.forget(was)
+	return t.store.End(ctx, was, r.TTL)
+}
+
+// saved notes the result of a save, counts it and logs what an operator must know.
+func (t *Tier) saved(key Key, b *upstream.Backend, r Record, err error) {
+	switch {
+	case err == nil:
+		t.counters.Saves.Add(1)
+		t.noteStored(key, r.Version, r.TTL, false)
+		return
+	case errors.Is(err, ErrFenced), errors.Is(err, ErrEnded):
+		t.index.forget(key) // the next request of the session looks again
+		if errors.Is(err, ErrEnded) {
+			return
+		}
+		t.counters.Fenced.Add(1)
+		t.log.Warn().Str("app", key.App).Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).
+			Stringer("version", r.Version).Msg("session fenced: a late write of a former owner was refused")
+		return
+	case errors.Is(err, ErrIncomplete):
+		t.noteStored(key, r.Version, r.TTL, true)
+	}
+	if t.cfg.Async {
+		t.counters.Unprotected.Add(1)
+	}
+	t.log.Warn().Err(err).Str("app", key.App).Str("session", Shorten(key.BaseID)).
+		Stringer("version", r.Version).Msg("session unprotected: not every copy was stored")
+}
+
+// end marks the session of r as ended. In both modes the response waits for it:
+// an end that is lost would bring the session back.
+func (t *Tier) end(ctx context.Context, r *Report) error {
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
+	defer cancel()
+	key := t.key(r.App, r.Base)
+	t.index.forget(key)
+	t.handoffs.settle(key, Version{Generation: 1 << 62})
+	err := t.store.End(ctx, key, r.TTL)
+	if werr := t.forgetWas(ctx, r); err == nil {
+		err = werr
+	}
+	return err
+}
+
+// conclude notes in the plan what became of the session.
+func (p *Plan) conclude(b *upstream.Backend, err error) {
+	r, t := &p.report, p.t
+	base, _ := jvmroute.Split(p.id)
+	same := r.Base == string(base) || r.WasBase == string(base)
+	switch {
+	case errors.Is(err, ErrFenced):
+		p.outcome = OutcomeFenced
+		return
+	case r.Kind == StateGone:
+		p.outcome = OutcomeEnded
+	case p.id != nil && !same && p.missed():
+		p.lost()
+	case p.id == nil || !same:
+		p.outcome = OutcomeNew
+	case p.st.installed:
+		p.outcome = OutcomeRestored
+		t.counters.Restores.Add(1)
+	default:
+		p.outcome = OutcomeSticky
+	}
+	if p.st.installed {
+		t.handoffs.settle(t.key(p.app, string(base)), p.st.version)
+	}
+	if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, errNoSuchSession) {
+		p.outcome = OutcomeUnprotected
+		t.counters.Unprotected.Add(1)
+	}
+}
+
+func (t *Tier) verdict(err error) Verdict {
+	switch {
+	case err == nil, errors.Is(err, ErrEnded), errors.Is(err, errNoSuchSession), t.cfg.Async:
+		return Acknowledge
+	case errors.Is(err, ErrFenced):
+		return RefuseFenced
+	case t.cfg.FailUnsaved:
+		return RefuseUnsaved
+	default:
+		return Acknowledge
+	}
+}
+
+// Done ends the request: an install that no answer confirmed is forgotten.
+func (p *Plan) Done() {
+	if p.t != nil && p.st.state != nil {
+		base, _ := jvmroute.Split(p.id)
+		p.t.handoffs.settle(p.t.key(p.app, string(base)), p.st.version)
+	}
+}

@@ -1,0 +1,146 @@
+package session
+
+import (
+	"context"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
+)
+
+// Config says how one pool's sessions are kept.
+type Config struct {
+	Pool           string
+	Token          string // shared with the pool's adapters; never empty
+	Finder         *jvmroute.Finder
+	Ignore         *regexp.Regexp // of the path without parameters; nil: none
+	InlineLimit    int            // bytes of state in a header
+	MaxState       int            // bytes of state that are kept at all
+	Async          bool           // store after the response
+	SaveTimeout    time.Duration  // until which a response waits for its copies
+	FailUnsaved    bool           // 503 for a response whose change is not safe
+	RefuseUnlooked bool           // 503 when no node answers a look-up
+	RestoreTimeout time.Duration  // until which a request waits for a hand-over
+	Now            func() time.Time
+}
+
+// Counters count what happened to sessions, since the start.
+type Counters struct {
+	Saves, Restores, Lost, Fenced, Unprotected atomic.Uint64
+}
+
+// Tier keeps the sessions of one pool. It is safe for concurrent use.
+type Tier struct {
+	cfg      Config
+	store    Store
+	log      zerolog.Logger
+	index    *index
+	handoffs handoffs
+	unknown  unknownIDs
+	counters *Counters
+
+	background sync.WaitGroup
+	slots      chan struct{} // bounds the renewals that run at once
+	stop       context.CancelFunc
+	ctx        context.Context
+}
+
+const (
+	renewalsAtOnce = 32
+	// operationTimeout bounds a read or an install when nothing tighter does.
+	operationTimeout = 5 * time.Second
+)
+
+// New returns the tier of one pool. Counters are shared by all pools.
+func New(cfg Config, store Store, counters *Counters, log zerolog.Logger) *Tier {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return &Tier{
+		cfg: cfg, store: store, counters: counters, index: newIndex(), ctx: ctx, stop: stop,
+		slots: make(chan struct{}, renewalsAtOnce),
+		log:   log.With().Str("pool", cfg.Pool).Logger().Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
+	}
+}
+
+// Reconfigure returns a tier with another configuration that goes on with what
+// this one knows. The old one may serve the requests it has.
+func (t *Tier) Reconfigure(cfg Config, log zerolog.Logger) *Tier {
+	next := New(cfg, t.store, t.counters, log)
+	next.index = t.index
+	return next
+}
+
+// Close ends the renewals that run in the background and waits for them.
+func (t *Tier) Close() {
+	t.stop()
+	t.background.Wait()
+}
+
+// Sessions counts the sessions that the tier has seen lately.
+func (t *Tier) Sessions() int { return t.index.size() }
+
+func (t *Tier) key(app, base string) Key { return Key{Pool: t.cfg.Pool, App: app, BaseID: base} }
+
+// noteAt records that an adapter reported the session at b.
+func (t *Tier) noteAt(key Key, b *upstream.Backend) {
+	epoch := b.Epoch()
+	t.index.update(key, t.cfg.Now(), func(k *known) { k.epoch = epoch })
+	t.unknown.forget(key)
+}
+
+// noteStored records that a version is known to be in the store.
+func (t *Tier) noteStored(key Key, v Version, ttl time.Duration, incomplete bool) {
+	now := t.cfg.Now()
+	t.index.update(key, now, func(k *known) {
+		if v.Compare(k.stored) >= 0 {
+			k.stored, k.incomplete, k.storedAt, k.ttl = v, incomplete, now, ttl
+		}
+	})
+	t.unknown.forget(key)
+}
+
+// unknownIDs remembers for a moment which ids were looked up in vain, so that
+// an id that a client goes on to send costs neither a look-up nor a second
+// round trip each time. Bounded: when full it starts over.
+type unknownIDs struct {
+	mu    sync.Mutex
+	until map[Key]time.Time
+}
+
+const (
+	unknownFor  = 2 * time.Second
+	unknownMost = 16 << 10
+)
+
+func (u *unknownIDs) add(key Key, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.until == nil || len(u.until) >= unknownMost {
+		u.until = make(map[Key]time.Time)
+	}
+	u.until[key] = now.Add(unknownFor)
+}
+
+func (u *unknownIDs) has(key Key, now time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	until, ok := u.until[key]
+	if ok && now.After(until) {
+		delete(u.until, key)
+		return false
+	}
+	return ok
+}
+
+func (u *unknownIDs) forget(key Key) {
+	u.mu.Lock()
+	delete(u.until, key)
+	u.mu.Unlock()
+}
