@@ -38,12 +38,10 @@ func (t *Tier) Claim(ctx context.Context, k Key, owner string) (Record, error) {
 type claim struct {
 	write
 	owner string
-	base  *envelope            // the newest that anybody else wrote, over all attempts: what the claim hands over
-	mine  [maxNodes]uint64     // by node: the id of what an attempt of this claim wrote there
-	held  map[int]claimedWrite // what the last attempt wrote
+	base  *envelope        // the newest that anybody else wrote, over all attempts: what the claim hands over
+	mine  [maxNodes]uint64 // by node: the id of what an attempt of this claim wrote there
+	held  map[int]token    // by node: what the present attempt wrote
 }
-
-type claimedWrite struct{ tok token }
 
 func (c *claim) run(ctx context.Context) (*envelope, error) {
 	for attempt := range maxAttempts {
@@ -89,31 +87,30 @@ func (c *claim) rebase(v *view) (generation uint64, err error) {
 	return generation, nil
 }
 
-// install writes the claim to the arbiter and then to the others. won is false when somebody else got ahead.
+// install writes the claim to the arbiter and then to the others. won is false when somebody else got ahead, or the arbiter failed.
 func (c *claim) install(ctx context.Context, v *view, env *envelope) (won bool, err error) {
 	nodes := c.places(v)
-	c.held = map[int]claimedWrite{}
+	c.held = map[int]token{}
 	old := func(i int) token { return v.entries[i].tok }
-	arbiter, err := c.putClaim(ctx, env, nodes[:1], old)
-	if err != nil || len(arbiter) != 0 || len(c.held) == 0 {
-		return false, err // lost to somebody, or the arbiter failed: read anew without it
+	if _, err := c.putClaim(ctx, env, nodes[:1], old); err != nil || len(c.held) == 0 {
+		return false, err
 	}
 	conflicts, err := c.putClaim(ctx, env, nodes[1:], old)
-	for range 3 {
-		if err != nil || len(conflicts) == 0 {
-			break
-		}
-		conflicts, err = c.settle(ctx, env, conflicts)
-		if conflicts == nil && err == nil {
+	for try := 0; err == nil && len(conflicts) != 0; try++ {
+		if try == maxAttempts {
 			return false, nil
 		}
+		var ahead bool
+		if conflicts, ahead, err = c.settle(ctx, env, conflicts); ahead {
+			return false, err
+		}
 	}
-	if err != nil || len(conflicts) != 0 {
+	if err != nil {
 		return false, err
 	}
 	h := &handle{incarnation: env.incarnation, created: env.created, copies: make([]heldCopy, len(c.t.nodes))}
-	for i, w := range c.held {
-		h.copies[i] = heldCopy{tok: w.tok, version: env.version, owner: env.owner}
+	for i, tok := range c.held {
+		h.copies[i] = heldCopy{tok: tok, version: env.version, owner: env.owner}
 	}
 	c.t.handles.set(c.storeKey, h)
 	return true, nil
@@ -152,7 +149,7 @@ func (c *claim) putClaim(ctx context.Context, env *envelope, nodes []int, old fu
 		switch r := results[at]; {
 		case r.err == nil:
 			c.mine[i] = r.tok.id
-			c.held[i] = claimedWrite{tok: r.tok}
+			c.held[i] = r.tok
 		case errors.Is(r.err, errConflict):
 			conflicts = append(conflicts, i)
 		}
@@ -161,9 +158,9 @@ func (c *claim) putClaim(ctx context.Context, env *envelope, nodes []int, old fu
 }
 
 // settle looks again at nodes where the claim met a conflict, and writes it there if what they hold is not newer than what the claim is
-// based on (a copy that was only refreshed, or expired). Conflicts nil without an error: there is something newer, begin anew.
-func (c *claim) settle(ctx context.Context, env *envelope, nodes []int) (conflicts []int, err error) {
-	tokens := map[int]token{}
+// based on (a copy that was only refreshed, or expired). ahead: one holds something newer, so the claim must begin anew.
+func (c *claim) settle(ctx context.Context, env *envelope, nodes []int) (conflicts []int, ahead bool, err error) {
+	var tokens [maxNodes]token
 	entries := fan(ctx, c.t, nodes, entry{err: errNoAnswer}, func(ctx context.Context, i int) entry {
 		return c.t.ask(ctx, i, c.key, c.storeKey)
 	})
@@ -174,17 +171,14 @@ func (c *claim) settle(ctx context.Context, env *envelope, nodes []int) (conflic
 		case e.err != nil:
 			c.fail(i, e.err)
 		case e.found && e.env.compare(c.base) > 0:
-			return nil, nil
+			return nil, true, nil
 		default:
 			tokens[i] = e.tok
 			open = append(open, i)
 		}
 	}
 	conflicts, err = c.putClaim(ctx, env, open, func(i int) token { return tokens[i] })
-	if conflicts == nil {
-		conflicts = []int{}
-	}
-	return conflicts, err
+	return conflicts, false, err
 }
 
 // pause waits a little before another attempt, longer each time, and at random, so that those who race fall out of step.

@@ -3,15 +3,15 @@ package sessiontier
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
 
 // SaveAsync queues a state to be saved soon. The queue holds each session once, in its newest version; done, which may be nil, is
-// called once, from another goroutine, with what Save returned for this version or the newer one that took its place. ErrDropped: the
-// queue was full, or the tier closed; counted. ErrEnded: End came first. rec.State may be reused when SaveAsync has returned.
+// called once, with what Save returned for this version or the newer one that took its place. ErrDropped: the queue was full, or the
+// tier closed; counted. ErrEnded: End came first. It may be called before SaveAsync, End or Close returns, and must not wait for any of
+// them. rec.State may be reused when SaveAsync has returned.
 func (t *Tier) SaveAsync(k Key, rec Record, done func(error)) {
 	rec.State = bytes.Clone(rec.State)
 	q := &queued{key: k, storeKey: k.storeKey(), rec: rec, startsOver: rec.Version == firstVersion, finished: make(chan struct{})}
@@ -21,19 +21,17 @@ func (t *Tier) SaveAsync(k Key, rec Record, done func(error)) {
 	t.unknown.clear(q.storeKey)
 	if !t.queue.add(q) {
 		t.counters.dropped.Add(1)
-		go q.tell(fmt.Errorf("cannot queue session %q: %w", k.short(), ErrDropped))
+		q.tell(fmt.Errorf("cannot queue session %q: %w", k.short(), ErrDropped))
 	}
 }
 
 // saveQueued saves what the queue gave out.
-func (t *Tier) saveQueued(ctx context.Context, q *queued, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func (t *Tier) saveQueued(q *queued, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	err := t.save(ctx, q.key, q.rec, q.startsOver)
 	if err != nil {
 		err = fmt.Errorf("cannot save session %q version %s: %w", q.key.short(), q.rec.Version, err)
-		t.log.Warn().Err(err).Str("pool", q.key.Pool).Str("session", q.key.short()).Bool("fenced", errors.Is(err, ErrFenced)).
-			Msg("queued session save failed")
 	}
 	q.tell(err)
 }

@@ -49,6 +49,9 @@ func (t *Tier) save(ctx context.Context, k Key, rec Record, startsOver bool) err
 		t.counters.savedBytes.Add(uint64(len(rec.State)))
 	case errors.Is(err, ErrFenced):
 		t.counters.fenced.Add(1)
+		t.handles.forget(w.storeKey)
+	case errors.Is(err, ErrEnded):
+		t.handles.forget(w.storeKey)
 	case errors.Is(err, ErrTooLarge):
 		t.counters.tooLarge.Add(1)
 	case errors.Is(err, ErrIncomplete):

@@ -57,7 +57,7 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 	t.stop = stop
 	t.queue = newQueue(cfg.QueueLength)
 	for range cfg.QueueWorkers {
-		t.watchers.Go(func() { t.queue.work(func(q *queued) { t.saveQueued(ctx, q, cfg.QueueTimeout) }) })
+		t.watchers.Go(func() { t.queue.work(func(q *queued) { t.saveQueued(q, cfg.QueueTimeout) }) })
 	}
 	var first sync.WaitGroup
 	for _, n := range t.nodes {
@@ -101,20 +101,17 @@ func (t *Tier) enter() bool {
 // Drain waits until the queue of SaveAsync is empty, or ctx ends: then the error is that of ctx.
 func (t *Tier) Drain(ctx context.Context) error { return t.queue.drain(ctx) }
 
-// Close stops the tier's goroutines, drops what is still queued (counted; done gets ErrDropped) and closes the connections. It
-// waits for exchanges that run, at most a few of the nodes' time-outs. Calls made afterwards fail with ErrUnavailable.
+// Close stops the tier's goroutines, drops what still waits in the queue (counted; done gets ErrDropped) and closes the connections. It
+// waits for what runs: saves of the queue, at most QueueTimeout, and exchanges, at most a few of the nodes' time-outs. Calls made
+// afterwards fail with ErrUnavailable.
 func (t *Tier) Close() {
-	t.gate.Lock()
-	if t.closed {
-		t.gate.Unlock()
-		return
-	}
-	t.closed = true
-	t.gate.Unlock()
-
 	t.counters.dropped.Add(t.queue.close())
 	t.stop()
 	t.watchers.Wait()
+
+	t.gate.Lock()
+	t.closed = true
+	t.gate.Unlock()
 	t.running.Wait()
 	for _, n := range t.nodes {
 		n.store.close()

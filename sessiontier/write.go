@@ -75,12 +75,9 @@ func (w *write) fail(i int, err error) {
 // false when the long way must be gone.
 func (w *write) overwrite(ctx context.Context, rec Record) (done bool, err error) {
 	h := w.known
-	if len(h.copies) == 0 {
-		return false, nil
-	}
 	var room [maxNodes]int
 	nodes := w.aliveTargets(room[:0])
-	if len(nodes) < w.t.copies {
+	if len(h.copies) == 0 || len(nodes) == 0 {
 		return false, nil
 	}
 	for _, i := range nodes {
@@ -103,6 +100,9 @@ func (w *write) overwrite(ctx context.Context, rec Record) (done bool, err error
 		return false, nil
 	}
 	w.remember(&env, nodes, results)
+	if len(nodes) < w.t.copies {
+		return true, w.incomplete(nil)
+	}
 	w.sweep(func(i int) token { return h.copies[i].tok })
 	return true, nil
 }

@@ -1,0 +1,230 @@
+package sessiontier
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// memcachedServer is a real memcached, started and ended by a test.
+type memcachedServer struct {
+	t    *testing.T
+	port int
+	args []string
+	cmd  *exec.Cmd
+}
+
+// startMemcached runs memcached on a free port of 127.0.0.1 for the time of a test. A machine without memcached fails the test.
+func startMemcached(t *testing.T, args ...string) *memcachedServer {
+	t.Helper()
+	s := &memcachedServer{t: t, port: freePort(t), args: args}
+	s.start()
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *memcachedServer) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+func (s *memcachedServer) start() {
+	s.t.Helper()
+	args := append([]string{"-l", "127.0.0.1", "-p", strconv.Itoa(s.port), "-m", "64", "-t", "1"}, s.args...)
+	if os.Geteuid() == 0 {
+		args = append(args, "-u", "root")
+	}
+	s.cmd = exec.Command("memcached", args...)
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatalf("cannot start memcached (apt-get install memcached): %v", err)
+	}
+	eventually(s.t, "memcached listens", func() bool {
+		c, err := net.DialTimeout("tcp", s.address(), time.Second)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+// kill ends the server as kill -9 does.
+func (s *memcachedServer) kill() {
+	if s.cmd == nil {
+		return
+	}
+	s.signal(syscall.SIGKILL)
+	_ = s.cmd.Wait() // says that it was killed
+	s.cmd = nil
+}
+
+func (s *memcachedServer) signal(sig syscall.Signal) {
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Errorf("cannot send %v to memcached: %v", sig, err)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// eventually polls until ok or ten seconds have passed.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond) // between two looks at a real process
+	}
+}
+
+// logBuffer is a log that a test reads while it is written.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) count(s string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Count(l.b.Bytes(), []byte(s))
+}
+
+// proxy is one tier of a test, with its log.
+type proxy struct {
+	*Tier
+	logged *logBuffer
+}
+
+// openTier opens a tier on the servers, which are named n1, n2, ..., and closes it with the test.
+func openTier(t *testing.T, servers []*memcachedServer, change func(*Config)) proxy {
+	t.Helper()
+	cfg := Config{Kind: KindMemcached, Copies: min(2, len(servers)), Retry: 20 * time.Millisecond}
+	for i, s := range servers {
+		cfg.Nodes = append(cfg.Nodes, Node{Name: fmt.Sprintf("n%d", i+1), Address: s.address()})
+	}
+	if len(servers) == 0 {
+		cfg.Kind = KindEmbedded
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	logged := &logBuffer{}
+	tier, err := Open(cfg, zerolog.New(logged))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(tier.Close)
+	return proxy{tier, logged}
+}
+
+func startServers(t *testing.T, n int) []*memcachedServer {
+	servers := make([]*memcachedServer, n)
+	for i := range servers {
+		servers[i] = startMemcached(t)
+	}
+	return servers
+}
+
+func ctxFor(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func key(id string) Key { return Key{Pool: "shop", App: "localhost/shop", BaseID: id} }
+
+func rec(version, owner, state string) Record {
+	v, err := ParseVersion(version)
+	if err != nil {
+		panic(err)
+	}
+	return Record{Version: v, Owner: owner, TTL: time.Minute, State: []byte(state)}
+}
+
+func (p proxy) mustSave(t *testing.T, k Key, r Record) {
+	t.Helper()
+	if err := p.Save(ctxFor(t, 5*time.Second), k, r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p proxy) wantSave(t *testing.T, k Key, r Record, want error) {
+	t.Helper()
+	if err := p.Save(ctxFor(t, 5*time.Second), k, r); !errors.Is(err, want) {
+		t.Fatalf("Save %s of %s: error %v, want %v", r.Version, r.Owner, err, want)
+	}
+}
+
+func (p proxy) wantRecord(t *testing.T, k Key, version, owner, state string) {
+	t.Helper()
+	got, err := p.Lookup(ctxFor(t, 5*time.Second), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Version.String() != version || got.Owner != owner || string(got.State) != state {
+		t.Fatalf("Lookup: version %s of %s, state %q; want version %s of %s, state %q", got.Version, got.Owner, got.State, version, owner, state)
+	}
+}
+
+func (p proxy) wantLookup(t *testing.T, k Key, want error) {
+	t.Helper()
+	if got, err := p.Lookup(ctxFor(t, 5*time.Second), k); !errors.Is(err, want) {
+		t.Fatalf("Lookup: version %s, error %v; want error %v", got.Version, err, want)
+	}
+}
+
+func (p proxy) mustClaim(t *testing.T, k Key, owner, version string) Record {
+	t.Helper()
+	r, err := p.Claim(ctxFor(t, 5*time.Second), k, owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Version.String() != version || r.Owner != owner {
+		t.Fatalf("Claim: version %s of %s, want %s of %s", r.Version, r.Owner, version, owner)
+	}
+	return r
+}
+
+func (p proxy) waitNode(t *testing.T, i int, alive bool) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("node %d alive: %t", i, alive), func() bool { return p.nodes[i].alive() == alive })
+}
+
+// copies returns what each node, in their own order, holds of a session: "2.1", "absent", "tombstone", ...
+func (p proxy) held(t *testing.T, k Key) map[string]string {
+	t.Helper()
+	held := map[string]string{}
+	for _, c := range p.Where(ctxFor(t, 5*time.Second), k) {
+		held[c.Node] = c.State
+		if c.State == CopyPresent {
+			held[c.Node] = c.Version.String()
+		}
+	}
+	return held
+}
