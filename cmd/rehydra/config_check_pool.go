@@ -61,37 +61,47 @@ func (c checker) match(path string, p PoolConfig, patterns map[string]string) {
 		c.bad(path, "an empty list", `at least one pattern such as "shop.example.com/*" or "/shop/*", or no match at all for everything`)
 	}
 	for _, pattern := range given {
-		if !isPattern(pattern) {
+		plain, ok := plainPattern(pattern)
+		if !ok {
 			c.bad(path, strconv.Quote(pattern), `a host, a path or both, with "*." before a host or "/*" after a path, such as "shop.example.com/*" or "/shop/*"`)
 			continue
 		}
-		key := strings.ToLower(pattern[:strings.IndexByte(pattern, '/')]) + pattern[strings.IndexByte(pattern, '/'):]
-		if other, ok := patterns[key]; ok {
+		if other, ok := patterns[plain]; ok {
 			c.bad(path, fmt.Sprintf("%q, which pool %q matches too", pattern, other), "each pattern once in the file (no match at all is \"/*\")")
 			continue
 		}
-		patterns[key] = p.Name
+		patterns[plain] = p.Name
 	}
 }
 
-// isPattern reports whether s is [host]path: the host a name or address, or "*." and a name; the path whole, or all
-// below it with "/*" at its end.
-func isPattern(s string) bool {
-	slash := strings.IndexByte(s, '/')
-	if slash < 0 {
-		return false
+// plainPattern returns the one spelling of a pattern [host][path]: the host a name or address, or "*." and a name; the
+// path whole, or all below it with "/*" at its end. A host alone stands for all its paths.
+func plainPattern(s string) (plain string, ok bool) {
+	host, path := s, "/*"
+	if slash := strings.IndexByte(s, '/'); slash >= 0 {
+		host, path = s[:slash], s[slash:]
 	}
-	host, path := s[:slash], strings.TrimSuffix(s[slash:], "/*")
-	if host != "" {
-		name := strings.TrimPrefix(host, "*.")
-		if bracketed := strings.TrimSuffix(strings.TrimPrefix(name, "["), "]"); len(bracketed)+2 == len(name) {
-			name = bracketed
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if name := strings.TrimPrefix(host, "*."); name != "" {
+		if strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]") {
+			name = name[1 : len(name)-1]
 		}
 		if !isHost(name) {
-			return false
+			return "", false
 		}
+	} else if s == "" || host != "" {
+		return "", false
 	}
-	return !strings.ContainsFunc(path, notInTarget) && !strings.ContainsAny(path, "*?;")
+	path, isPrefix := strings.CutSuffix(path, "/*")
+	if strings.ContainsFunc(path, notInTarget) || strings.ContainsAny(path, `*?;|\`) {
+		return "", false
+	}
+	if path = strings.TrimSuffix(path, "/"); isPrefix {
+		path += "/*"
+	} else if path == "" {
+		path = "/"
+	}
+	return host + path, true
 }
 
 // backends checks a pool's backends, and that their routes tell them apart.

@@ -15,7 +15,7 @@ type reporter struct {
 func (r *reporter) bad(path, given, wanted string) {
 	if !r.decoded {
 		r.unreadable[path] = true
-	} else if r.unreadable[path] {
+	} else if r.skips(path) {
 		return
 	}
 	r.problems = append(r.problems, r.problem(path, given, wanted))
@@ -39,7 +39,7 @@ func (r *reporter) problem(path, given, wanted string) Problem {
 // missing notes that a key is wanted which the file does not hold. It is placed where it would belong or, if there is
 // no such table, at the key that makes it necessary.
 func (r *reporter) missing(path, because, wanted string) {
-	if r.unreadable[path] {
+	if r.skips(path) {
 		return
 	}
 	p := r.problem(path, "nothing", wanted)
@@ -47,6 +47,16 @@ func (r *reporter) missing(path, because, wanted string) {
 		p.Line = r.lines.line(because)
 	}
 	r.problems = append(r.problems, p)
+}
+
+// skips reports whether the value at path, or a table around it, could not be decoded.
+func (r *reporter) skips(path string) bool {
+	for ; path != ""; path = parentPath(path) {
+		if r.unreadable[path] {
+			return true
+		}
+	}
+	return false
 }
 
 // has reports whether the file holds the key or table.
