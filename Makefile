@@ -8,6 +8,8 @@ VERSION     := $(shell sh scripts/version.sh)
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 GOLANGCI    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME    ?= 20s
+# A Debian that is bare enough trusts no certificate, and no module can be fetched.
+CERTS       := $(if $(wildcard /etc/debian_version),/etc/ssl/certs/ca-certificates.crt=ca-certificates)
 # An end-to-end package starts Tomcats; one package at a time keeps two cores from judging time-outs unfairly.
 TESTFLAGS   ?= -timeout 10m
 
@@ -18,6 +20,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## compile bin/rehydra
+	@sh scripts/need.sh $(CERTS)
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/rehydra ./cmd/rehydra
 
 demo: build ## proxy, store, three sample backends and a page, in one process
@@ -30,7 +33,7 @@ adapters: ## build the Tomcat adapter's two jars
 test: unit e2e ## everything: unit tests, then the built binary against real servers
 
 unit: ## the packages by themselves (memcached is started by the tests)
-	@sh scripts/need.sh memcached=memcached
+	@sh scripts/need.sh $(CERTS) memcached=memcached
 	go vet ./...
 	go test $(TESTFLAGS) $$(go list ./... | grep -v /e2e)
 

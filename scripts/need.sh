@@ -1,15 +1,23 @@
 #!/bin/sh
 # need.sh COMMAND=PACKAGE[,PACKAGE...] ...
-# Installs the Debian packages of each command that is not there. Where all are there, it does nothing and asks no one.
+# Installs the Debian packages of each command that is not there. A name with a slash is a file rather than a command. Where
+# all are there, it does nothing and asks no one.
 set -eu
 
 # Some of them live where only root usually looks.
 PATH="$PATH:/usr/sbin:/sbin"
 
+there() {
+	case $1 in
+	*/*) [ -e "$1" ] ;;
+	*) command -v "$1" >/dev/null 2>&1 ;;
+	esac
+}
+
 missing=
 commands=
 for pair in "$@"; do
-	if ! command -v "${pair%%=*}" >/dev/null 2>&1; then
+	if ! there "${pair%%=*}"; then
 		missing="$missing $(printf %s "${pair#*=}" | tr , ' ')"
 		commands="$commands ${pair%%=*}"
 	fi
@@ -17,7 +25,7 @@ done
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-	echo "need.sh: no apt-get here; install by hand what brings these commands:$commands" >&2
+	echo "need.sh: no apt-get here; install by hand what brings these:$commands" >&2
 	exit 1
 fi
 as_root=
@@ -37,8 +45,8 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
 
 for c in $commands; do
-	if ! command -v "$c" >/dev/null 2>&1; then
-		echo "need.sh: the packages$missing are installed, but there is still no command $c in PATH" >&2
+	if ! there "$c"; then
+		echo "need.sh: the packages$missing are installed, but there is still no $c" >&2
 		exit 1
 	fi
 done
