@@ -1,0 +1,68 @@
+package io.rehydra.tomcat;
+
+import java.util.regex.Pattern;
+
+import org.apache.catalina.Globals;
+import org.apache.catalina.Manager;
+import org.apache.catalina.session.ManagerBase;
+
+/**
+ * Which attributes of a session are kept: the manager's own sessionAttributeNameFilter and
+ * sessionAttributeValueClassNameFilter, as Tomcat applies them to what it saves to disk.
+ */
+final class AttributeFilter {
+
+    private static final AttributeFilter ALL = new AttributeFilter(null, null, false);
+
+    private final String nameText;
+    private final String classText;
+    private final Pattern name;
+    private final Pattern className;
+    private final boolean warn;
+
+    private AttributeFilter(String nameText, String classText, boolean warn) {
+        this.nameText = nameText;
+        this.classText = classText;
+        this.name = nameText == null || nameText.isEmpty() ? null : Pattern.compile(nameText);
+        this.className = classText == null || classText.isEmpty() ? null : Pattern.compile(classText);
+        this.warn = warn;
+    }
+
+    /** The manager's filter; the last one is given back if it still says the same, so that patterns are compiled once. */
+    static AttributeFilter of(Manager manager, AttributeFilter last) {
+        if (!(manager instanceof ManagerBase)) {
+            return ALL;
+        }
+        ManagerBase base = (ManagerBase) manager;
+        String nameText = base.getSessionAttributeNameFilter();
+        String classText = base.getSessionAttributeValueClassNameFilter();
+        boolean warn = base.getWarnOnSessionAttributeFilterFailure();
+        if (last != null && same(last.nameText, nameText) && same(last.classText, classText) && last.warn == warn) {
+            return last;
+        }
+        return new AttributeFilter(nameText, classText, warn);
+    }
+
+    private static boolean same(String a, String b) {
+        return a == null ? b == null : a.equals(b);
+    }
+
+    boolean allowsName(String attribute) {
+        boolean tomcatsOwn = Globals.SUBJECT_ATTR.equals(attribute) || Globals.GSS_CREDENTIAL_ATTR.equals(attribute);
+        return !tomcatsOwn && (name == null || name.matcher(attribute).matches());
+    }
+
+    boolean allowsClass(Class<?> type) {
+        return className == null || className.matcher(type.getName()).matches();
+    }
+
+    /** The pattern that every class inside a value must match, or null. */
+    Pattern classNames() {
+        return className;
+    }
+
+    /** Whether the operator wants to hear of refused attributes (warnOnSessionAttributeFilterFailure). */
+    boolean warns() {
+        return warn;
+    }
+}

@@ -1,0 +1,207 @@
+package io.rehydra.tomcat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+
+import javax.servlet.ServletException;
+
+import org.apache.catalina.Context;
+import org.apache.catalina.LifecycleException;
+import org.apache.catalina.connector.Request;
+import org.apache.catalina.connector.Response;
+import org.apache.catalina.session.StandardSession;
+import org.apache.catalina.valves.ValveBase;
+
+/**
+ * The Tomcat side of Rehydra's session protocol, for context.xml, or for a Host or the Engine in server.xml.
+ *
+ * <pre>
+ * &lt;Valve className="io.rehydra.tomcat.RehydraValve" token="..."/&gt;
+ * </pre>
+ *
+ * A request without the token passes untouched. For one with it, the valve makes sure that the session is here before the
+ * application runs, and the response tells the load balancer what the session looks like afterwards. It starts no thread
+ * and keeps nothing beyond the sessions themselves. It must come before an authenticator; Tomcat adds those last by itself.
+ */
+public final class RehydraValve extends ValveBase {
+
+    private String token;
+    private int inlineLimit = 4096;
+    private String ignore;
+    private volatile Adapter adapter;
+
+    public RehydraValve() {
+        // The argument says that asynchronous requests may pass.
+        super(true);
+    }
+
+    /** The secret that the load balancer's {@code [session] token} holds too. Required. */
+    public void setToken(String token) {
+        this.token = token;
+    }
+
+    /** Bytes of state that a response header may carry, 4096 unless set. What is larger goes in trailer fields or is asked for. */
+    public void setInlineLimit(int inlineLimit) {
+        this.inlineLimit = inlineLimit;
+    }
+
+    public int getInlineLimit() {
+        return inlineLimit;
+    }
+
+    /** A regular expression, found anywhere in the decoded path: requests whose sessions are neither restored nor reported. */
+    public void setIgnore(String ignore) {
+        this.ignore = ignore;
+    }
+
+    public String getIgnore() {
+        return ignore;
+    }
+
+    /**
+     * Checks the attributes and this Tomcat.
+     *
+     * @throws LifecycleException if an attribute is missing or wrong, or if this is no Tomcat that the adapter knows
+     */
+    @Override
+    protected synchronized void startInternal() throws LifecycleException {
+        if (token == null || token.trim().isEmpty()) {
+            throw new LifecycleException("cannot start RehydraValve: the attribute token is missing; it must be the token of [session]");
+        }
+        if (inlineLimit < 0) {
+            throw new LifecycleException("cannot start RehydraValve: inlineLimit is " + inlineLimit + ", want 0 or more bytes");
+        }
+        try {
+            Pattern pattern = ignore == null || ignore.isEmpty() ? null : Pattern.compile(ignore);
+            adapter = new Adapter(token.getBytes(StandardCharsets.UTF_8), inlineLimit, pattern, container.getLogger());
+        } catch (PatternSyntaxException e) {
+            throw new LifecycleException("cannot start RehydraValve: ignore is \"" + ignore + "\", want a regular expression", e);
+        } catch (IllegalStateException e) {
+            throw new LifecycleException("cannot start RehydraValve: " + e.getMessage(), e);
+        }
+        super.startInternal();
+    }
+
+    @Override
+    protected synchronized void stopInternal() throws LifecycleException {
+        super.stopInternal();
+        adapter = null;
+    }
+
+    @Override
+    public void invoke(Request request, Response response) throws IOException, ServletException {
+        Adapter current = adapter;
+        Context context = request.getContext();
+        boolean known = Exchange.of(request) != null;
+        if (current == null || context == null || known || !Protocol.isFromTier(request, current.token)) {
+            // Known: an asynchronous request that is dispatched again, or a second valve.
+            getNext().invoke(request, response);
+            return;
+        }
+        String id = request.getHeader(Protocol.ID);
+        String have = request.getHeader(Protocol.HAVE);
+        String state = request.getHeader(Protocol.STATE);
+        String op = request.getHeader(Protocol.OP);
+        Protocol.hideFromApplication(request);
+        String app = Protocol.app(context.getParent().getName(), context.getPath());
+        LocalSessions sessions = current.sessions(context);
+        if (!sessions.isUsable()) {
+            getNext().invoke(request, response);
+            return;
+        }
+        if (op != null) {
+            new Operations(current, sessions, app, request, response).answer(op, id, have);
+            return;
+        }
+        Exchange exchange = new Exchange(current, request, app);
+        if (prepare(current, exchange, sessions, app, request, response, id, have, state)) {
+            run(exchange, request, response);
+        }
+    }
+
+    private void run(Exchange exchange, Request request, Response response) throws IOException, ServletException {
+        exchange.begin();
+        try {
+            getNext().invoke(request, response);
+        } finally {
+            if (request.isAsync()) {
+                request.getAsyncContextInternal().addListener(new AsyncEnd(exchange));
+            } else {
+                exchange.end();
+            }
+        }
+    }
+
+    /** Makes the session ready. False: the request was answered, the application must not run. */
+    private boolean prepare(Adapter current, Exchange exchange, LocalSessions sessions, String app, Request request, Response response,
+            String sentId, String haveText, String stateText) throws IOException {
+        Have have = Have.parse(haveText);
+        String sent = SessionId.isSafe(sentId) && have != null ? sentId : null;
+        List<String> ids = SessionIds.of(request);
+        if (current.ignore != null && current.ignore.matcher(request.getDecodedRequestURI()).find()) {
+            exchange.ignore();
+            // A state that came all the same counts as installed for the tier.
+            ids = stateText == null || sent == null ? new ArrayList<String>() : ids;
+        }
+        if (sent == null || ids.isEmpty()) {
+            return true;
+        }
+        Decision decision;
+        StandardSession use;
+        synchronized (current.lock(app, sent)) {
+            decision = Decision.of(sent, have, stateText != null, candidates(sessions, ids), sessions.route());
+            if (decision.drop) {
+                sessions.drop(sent);
+            }
+            if (decision.install) {
+                install(current, sessions, sent, have.version(), stateText, app);
+            }
+            use = decision.use == null ? null : sessions.find(decision.use);
+        }
+        if (decision.need != null) {
+            response.setStatus(Protocol.PRECONDITION_REQUIRED);
+            response.setHeader(Protocol.ADAPTER, Protocol.ADAPTER_VERSION);
+            response.setHeader(Protocol.NEED, Protocol.need(decision.need, app));
+            return false;
+        }
+        if (use != null) {
+            exchange.use(use);
+        }
+        return true;
+    }
+
+    private static List<Decision.Candidate> candidates(LocalSessions sessions, List<String> ids) throws IOException {
+        List<Decision.Candidate> candidates = new ArrayList<>(ids.size());
+        for (String id : ids) {
+            StandardSession session = sessions.find(id);
+            if (session == null) {
+                candidates.add(new Decision.Candidate(id, null, false));
+            } else {
+                candidates.add(new Decision.Candidate(id, SessionRecord.version(session), id.equals(session.getIdInternal())));
+            }
+        }
+        return candidates;
+    }
+
+    /** A state that cannot be read is as none: the request goes on without it, and the tier sees that the session did not appear. */
+    private static void install(Adapter current, LocalSessions sessions, String id, Version version, String stateText, String app)
+            throws IOException {
+        byte[] state;
+        try {
+            state = Base64.getUrlDecoder().decode(stateText);
+        } catch (IllegalArgumentException e) {
+            current.log.error("cannot install a session of " + app + ": " + Protocol.STATE + " is no base64url");
+            return;
+        }
+        try {
+            sessions.install(id, version, state);
+        } catch (IOException e) {
+            current.log.error("cannot install a session of " + app, e);
+        }
+    }
+}

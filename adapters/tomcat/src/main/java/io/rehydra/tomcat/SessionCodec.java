@@ -1,0 +1,140 @@
+package io.rehydra.tomcat;
+
+import java.io.IOException;
+import java.io.InvalidClassException;
+import java.io.Serializable;
+import java.util.ConcurrentModificationException;
+import java.util.Enumeration;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+import org.apache.catalina.Manager;
+import org.apache.catalina.session.StandardSession;
+
+/**
+ * A live session to its state and back. Tomcat's own StandardSession.writeObjectData is for passivation: it removes what it
+ * cannot write from the live session. This one only reads.
+ */
+final class SessionCodec {
+
+    /** An attribute that another request changes while it is written is tried this often. */
+    private static final int TRIES = 3;
+
+    private final LogOnce log;
+    private final LoginCodec logins;
+    private volatile AttributeFilter lastFilter;
+
+    SessionCodec(LogOnce log, Internals internals) {
+        this.log = log;
+        this.logins = new LoginCodec(log, internals);
+    }
+
+    /**
+     * Reads what is in the session now. Attributes that cannot be written are left out and named once in the log.
+     *
+     * @param carried serialised attributes that are kept although their classes are not here
+     * @throws IllegalStateException            if the session has ended
+     * @throws ConcurrentModificationException if an attribute was being changed at each of several tries
+     */
+    SessionState capture(StandardSession session, Map<String, byte[]> carried) {
+        AttributeFilter filter = filter(session.getManager());
+        SortedMap<String, byte[]> attributes = new TreeMap<>(carried);
+        for (Enumeration<String> names = session.getAttributeNames(); names.hasMoreElements();) {
+            String name = names.nextElement();
+            Object value = session.getAttribute(name);
+            byte[] bytes = value == null ? null : write(name, value, filter);
+            if (bytes == null) {
+                attributes.remove(name);
+            } else {
+                attributes.put(name, bytes);
+            }
+        }
+        return new SessionState(session.getCreationTime(), session.getMaxInactiveInterval(), logins.capture(session), attributes);
+    }
+
+    private byte[] write(String name, Object value, AttributeFilter filter) {
+        if (!filter.allowsName(name)) {
+            return null;
+        }
+        if (!filter.allowsClass(value.getClass())) {
+            refused(name, filter);
+            return null;
+        }
+        if (!(value instanceof Serializable)) {
+            log.warn("session attribute \"" + name + "\" is not kept: " + value.getClass().getName() + " is not serializable");
+            return null;
+        }
+        for (int attempt = 1;; attempt++) {
+            try {
+                return JavaSerialization.write(value);
+            } catch (ConcurrentModificationException e) {
+                if (attempt == TRIES) {
+                    throw e;
+                }
+            } catch (IOException | RuntimeException | StackOverflowError e) {
+                log.warn("session attribute \"" + name + "\" is not kept: cannot write a " + value.getClass().getName() + ": " + e);
+                return null;
+            }
+        }
+    }
+
+    /**
+     * Fills a new, empty session that the manager does not hold yet. The session gets no events; activation is the caller's.
+     *
+     * @param id      the id that the session will have
+     * @param carried takes the attributes that cannot be read here: another node, with newer classes, may be able to
+     */
+    void restore(SessionState state, StandardSession session, String id, ClassLoader loader, Map<String, byte[]> carried) {
+        AttributeFilter filter = filter(session.getManager());
+        session.setNew(false);
+        session.setValid(true);
+        session.setCreationTime(state.creationTime);
+        session.setMaxInactiveInterval(state.maxInactiveInterval);
+        for (Map.Entry<String, byte[]> attribute : state.attributes.entrySet()) {
+            Object value = read(attribute.getKey(), attribute.getValue(), filter, loader, carried);
+            if (value != null) {
+                session.setAttribute(attribute.getKey(), value, false);
+            }
+        }
+        logins.restore(state.login, session, id, loader);
+        // The time of access becomes now; setCreationTime had set it to the creation.
+        session.access();
+        session.endAccess();
+    }
+
+    private Object read(String name, byte[] bytes, AttributeFilter filter, ClassLoader loader, Map<String, byte[]> carried) {
+        if (!filter.allowsName(name)) {
+            return null;
+        }
+        try {
+            return JavaSerialization.read(bytes, loader, log.log(), filter.classNames());
+        } catch (InvalidClassException e) {
+            if (filter.classNames() != null) {
+                refused(name, filter);
+                return null;
+            }
+            return carry(name, bytes, carried, e);
+        } catch (IOException | ClassNotFoundException | RuntimeException | LinkageError e) {
+            return carry(name, bytes, carried, e);
+        }
+    }
+
+    private Object carry(String name, byte[] bytes, Map<String, byte[]> carried, Throwable why) {
+        log.warn("session attribute \"" + name + "\" cannot be read here, it is passed on unread: " + why);
+        carried.put(name, bytes);
+        return null;
+    }
+
+    private void refused(String name, AttributeFilter filter) {
+        if (filter.warns()) {
+            log.warn("session attribute \"" + name + "\" is not kept: sessionAttributeValueClassNameFilter refuses a class in it");
+        }
+    }
+
+    private AttributeFilter filter(Manager manager) {
+        AttributeFilter filter = AttributeFilter.of(manager, lastFilter);
+        lastFilter = filter;
+        return filter;
+    }
+}

@@ -1,0 +1,44 @@
+package io.rehydra.tomcat;
+
+/**
+ * The two parts of a session id: {@code base.route}, parted at the first dot, as mod_jk and Tomcat read it. A session is
+ * known by its base; the route only says which backend made or restored it last.
+ */
+final class SessionId {
+
+    private SessionId() {
+    }
+
+    static String base(String id) {
+        int dot = id.indexOf('.');
+        return dot < 0 ? id : id.substring(0, dot);
+    }
+
+    /** The route, or the empty string if the id has none. */
+    static String route(String id) {
+        int dot = id.indexOf('.');
+        return dot < 0 ? "" : id.substring(dot + 1);
+    }
+
+    static String join(String base, String route) {
+        return route.isEmpty() ? base : base + '.' + route;
+    }
+
+    static boolean sameBase(String a, String b) {
+        return base(a).equals(base(b));
+    }
+
+    /** Whether the id may stand in a quoted header parameter: 1 to 250 visible ASCII characters, no quote, no backslash. */
+    static boolean isSafe(String id) {
+        if (id == null || id.isEmpty() || id.length() > 250 || id.charAt(0) == '.') {
+            return false;
+        }
+        for (int i = 0; i < id.length(); i++) {
+            char c = id.charAt(i);
+            if (c <= ' ' || c > '~' || c == '"' || c == '\\') {
+                return false;
+            }
+        }
+        return true;
+    }
+}

@@ -1,0 +1,103 @@
+package io.rehydra.tomcat;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
+
+/**
+ * The bytes of one session as the tier keeps them, and what they hold. Big-endian; a text is its length in UTF-8 bytes (int, -1 for
+ * null) and those bytes; a list is its length (int) and its items.
+ *
+ * <pre>
+ * 'R' 'T'              magic
+ * byte                 format, 1
+ * long                 creation time, milliseconds since 1970
+ * int                  max inactive interval, seconds
+ * Login                see there
+ * list of attributes   name (text), value (int length, Java serialisation), in the order of the names
+ * </pre>
+ *
+ * Times of access are left out on purpose: they would make every request a change, and an installed session begins a new
+ * interval anyway. The order of names makes equal contents equal bytes.
+ */
+final class SessionState {
+
+    private static final int MAGIC = ('R' << 8) | 'T';
+    private static final int FORMAT = 1;
+
+    final long creationTime;
+    final int maxInactiveInterval;
+    final Login login;
+    /** Each attribute's value as Java serialisation wrote it, by name. */
+    final SortedMap<String, byte[]> attributes;
+
+    SessionState(long creationTime, int maxInactiveInterval, Login login, SortedMap<String, byte[]> attributes) {
+        this.creationTime = creationTime;
+        this.maxInactiveInterval = maxInactiveInterval;
+        this.login = login;
+        this.attributes = attributes;
+    }
+
+    byte[] encode() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream(512);
+        try {
+            DataOutputStream out = new DataOutputStream(bytes);
+            out.writeShort(MAGIC);
+            out.writeByte(FORMAT);
+            out.writeLong(creationTime);
+            out.writeInt(maxInactiveInterval);
+            login.write(out);
+            out.writeInt(attributes.size());
+            for (Map.Entry<String, byte[]> attribute : attributes.entrySet()) {
+                Wire.writeText(out, attribute.getKey());
+                Wire.writeBytes(out, attribute.getValue());
+            }
+        } catch (IOException e) {
+            throw new IllegalStateException("cannot write to memory", e);
+        }
+        return bytes.toByteArray();
+    }
+
+    /**
+     * Reads the bytes of {@link #encode}.
+     *
+     * @throws IOException if they are of another format, cut short, or followed by anything
+     */
+    static SessionState decode(byte[] bytes) throws IOException {
+        DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes));
+        try {
+            if (in.readUnsignedShort() != MAGIC) {
+                throw new IOException("cannot read session state: it does not begin with RT");
+            }
+            int format = in.readUnsignedByte();
+            if (format != FORMAT) {
+                throw new IOException("cannot read session state: format " + format + ", want " + FORMAT);
+            }
+            long creationTime = in.readLong();
+            int maxInactiveInterval = in.readInt();
+            Login login = Login.read(in);
+            int count = Wire.readCount(in);
+            SortedMap<String, byte[]> attributes = new TreeMap<>();
+            for (int i = 0; i < count; i++) {
+                String name = Wire.readText(in);
+                byte[] value = Wire.readBytes(in);
+                if (name == null || value == null) {
+                    throw new IOException("cannot read session state: attribute " + i + " has no name or no value");
+                }
+                attributes.put(name, value);
+            }
+            if (in.available() > 0) {
+                throw new IOException("cannot read session state: " + in.available() + " bytes too many");
+            }
+            return new SessionState(creationTime, maxInactiveInterval, login, attributes);
+        } catch (EOFException e) {
+            throw new IOException("cannot read session state: it ends after " + bytes.length + " bytes, too early", e);
+        }
+    }
+}
