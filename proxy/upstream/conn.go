@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // readBuffer is the size of a connection's reader, in bytes. Reads of a larger body go past it.
@@ -34,7 +36,7 @@ type Conn struct {
 
 	raw   syscall.RawConn
 	look  func(fd uintptr) // made once, so that looking does not allocate
-	byte1 [1]byte
+	poll  [1]unix.PollFd
 	quiet bool // what look saw
 }
 
@@ -50,7 +52,7 @@ func newConn(nc net.Conn, backend *shared, epoch uint64) (*Conn, error) {
 	if c.raw, err = sc.SyscallConn(); err != nil {
 		return nil, fmt.Errorf("cannot look at a connection: %w", err)
 	}
-	c.look = func(fd uintptr) { c.quiet = peek(fd, c.byte1[:]) }
+	c.look = func(fd uintptr) { c.quiet = silent(fd, &c.poll) }
 	return c, nil
 }
 

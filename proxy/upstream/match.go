@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -44,6 +45,7 @@ func parsePattern(text string) (pattern, error) {
 		path = "/*"
 	}
 	p := pattern{host: strings.ToLower(strings.TrimSuffix(host, "."))}
+	noName := strings.HasPrefix(p.host, ".") || strings.Contains(p.host, "..")
 	if rest, ok := strings.CutPrefix(p.host, "*."); ok {
 		p.host = "." + rest
 	}
@@ -52,20 +54,20 @@ func parsePattern(text string) (pattern, error) {
 		return bad("it is empty")
 	case strings.ContainsAny(text, " \t\r\n|;?#\\"):
 		return bad("it holds a blank or one of | ; ? # \\")
-	case strings.Contains(p.host, "*"), p.host == ".", strings.Contains(p.host, ".."):
-		return bad("the host is not a name")
-	case strings.Contains(p.host, ":") && !strings.HasPrefix(p.host, "["), strings.Contains(p.host, "]:"):
+	case hasPort(p.host):
 		return bad("the host has a port, which is not compared")
+	case noName, p.host == ".", !isHost(p.host):
+		return bad("the host is not a name (of letters, digits, - and .) or an address")
 	}
 	p.path, p.isPrefix = strings.CutSuffix(path, "/*")
 	if strings.Contains(p.path, "*") {
 		return bad("a * stands elsewhere than as the last segment")
 	}
 	if p.path != "" {
-		p.path = strings.TrimSuffix(string(plainPath(nil, []byte(p.path))), "/")
+		p.path = string(plainPath(nil, []byte(p.path)))
 	}
-	if p.path == "" && !p.isPrefix {
-		p.path = "/"
+	if p.isPrefix {
+		p.path = strings.TrimSuffix(p.path, "/")
 	}
 	return p, nil
 }
@@ -170,4 +172,21 @@ func plainHost(dst, host []byte) []byte {
 		}
 	}
 	return host
+}
+
+func hasPort(host string) bool {
+	i := strings.LastIndexByte(host, ':')
+	return i >= 0 && !strings.Contains(host[i:], "]")
+}
+
+// isHost judges a host in lower case; names in other scripts are written as xn--.
+func isHost(host string) bool {
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		address, err := netip.ParseAddr(inner)
+		return ok && err == nil && address.Is6()
+	}
+	return !strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	})
 }

@@ -27,6 +27,7 @@ func TestMatch(t *testing.T) {
 		"two":       "/a/* /b/*",
 		"umlaut":    "/%C3%BC/*",
 		"onlyPath":  "other.example.org/x/*",
+		"slash":     "/slash/",
 	} {
 		configs = append(configs, Config{Name: name, Match: strings.Fields(patterns), Backends: nodes("n1")})
 	}
@@ -77,6 +78,8 @@ func TestMatch(t *testing.T) {
 		{"h", "/favicon.ico", "one"},
 		{"h", "/favicon.ico/x", "all"},
 		{"h", "/b", "two"},
+		{"h", "/slash/", "slash"},
+		{"h", "/slash", "all"},
 		{"h", "*", "all"},
 		{"h", "", "all"},
 		{"h", "/shop/" + strings.Repeat("x/../", 300) + "admin/1", "shopAdmin"},
@@ -110,6 +113,8 @@ func TestBadPatterns(t *testing.T) {
 		"sh*p.example.com/*": "host is not a name",
 		"*.*.com/*":          "host is not a name",
 		"*./x":               "host is not a name",
+		".example.com/*":     "host is not a name",
+		"*..com":             "host is not a name",
 		"h:8080/*":           "port",
 		"[::1]:80/*":         "port",
 		"h/x?y":              "blank or one of",
@@ -199,4 +204,29 @@ func plainPathBySteps(in string) string {
 		out += "/"
 	}
 	return out
+}
+
+// FuzzPattern holds that a pattern that is accepted finds its pool by its own host and path.
+func FuzzPattern(f *testing.F) {
+	for _, s := range []string{"/*", "/shop/*", "shop.example.com/a", "*.example.com/*", "h", "[::1]/x", "/%2e%2e/x/*", "/a//b/", "/%3f"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		pool := &Pool{}
+		m := matcher{exact: make(map[string]rules), wildcard: make(map[string]rules)}
+		if err := m.add(text, pool); err != nil {
+			return
+		}
+		host, rest, _ := strings.Cut(text, "/")
+		host = strings.Replace(host, "*.", "any.", 1)
+		paths := []string{"/" + rest}
+		if prefix, ok := strings.CutSuffix(paths[0], "/*"); ok {
+			paths = append(paths, prefix, prefix+"/", prefix+"/x")
+		}
+		for _, path := range paths {
+			if m.match([]byte(host), []byte(path)) != pool {
+				t.Errorf("pattern %q does not match host %q and path %q", text, host, path)
+			}
+		}
+	})
 }

@@ -14,6 +14,12 @@ func sequence(weights []int) []uint16 {
 	}
 	credit := make([]int, len(weights))
 	out := make([]uint16, 0, total)
+	if total == len(weights) { // all alike: in order, which the rest finds too, in quadratic time
+		for i := range weights {
+			out = append(out, uint16(i))
+		}
+		return out
+	}
 	for range total {
 		best := 0
 		for i, w := range weights {
