@@ -186,3 +186,11 @@ func (e *exchange) request(r *http.Request) *http.Request {
 	}
 	return out
 }
+
+// Len returns how many sessions are held here.
+func (m *Manager) Len() int {
+	g := m.sessions
+	g.lock()
+	defer g.mu.Unlock()
+	return g.order.Len()
+}
