@@ -49,8 +49,7 @@ func (r *rolling) due(now time.Time) (time.Time, bool) {
 	return r.at, true
 }
 
-// absolute makes the next read or write end at a fixed time; the deadline
-// rolls again after the next limit.
+// reset makes the next deadline be set whatever stands: another was set by hand.
 func (r *rolling) reset() { r.at = time.Time{} }
 
 func newClient(conn net.Conn, readers *sync.Pool) *client {
@@ -77,14 +76,21 @@ func (c *client) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes to the connection within the write limit.
-func (c *client) Write(p []byte) (int, error) {
-	if at, set := c.write.due(time.Now()); set {
-		if err := c.conn.SetWriteDeadline(at); err != nil {
-			return 0, err
+// Write writes all of p to the connection. The write limit is for a time in
+// which the client takes nothing: one that reads slowly is never cut.
+func (c *client) Write(p []byte) (written int, err error) {
+	for {
+		if at, set := c.write.due(time.Now()); set {
+			if err := c.conn.SetWriteDeadline(at); err != nil {
+				return written, err
+			}
+		}
+		n, err := c.conn.Write(p[written:])
+		written += n
+		if err == nil || n == 0 || !isTimeout(err) {
+			return written, err
 		}
 	}
-	return c.conn.Write(p)
 }
 
 // setReadLimit lets each read from now on wait for d.

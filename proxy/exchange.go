@@ -51,6 +51,7 @@ type exchange struct {
 func (x *exchange) begin() {
 	x.pool, x.path, x.ids, x.routes, x.tried = nil, nil, x.ids[:0], x.routes[:0], x.tried[:0]
 	x.plan = session.Plan{}
+	x.req.Method, x.req.Minor = nil, 1 // for an answer to what is no request
 	x.body.reset()
 	x.headSent, x.closeClient, x.clientFailed, x.unread = false, false, false, false
 	x.coding = codeNone

@@ -160,6 +160,7 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 		return st, nil
 	}
 	st.installed = true
+	t.counters.Restores.Add(1)
 	if len(r.State) <= t.cfg.InlineLimit {
 		st.state = r.State
 		if st.state == nil {

@@ -46,7 +46,14 @@ type known struct {
 	stored     Version // known to be in the store; zero: not known
 	incomplete bool    // stored on fewer nodes than configured
 	storedAt   time.Time
+	seenAt     time.Time
 	ttl        time.Duration
+}
+
+// alive reports whether the session has not outlived its time of inactivity
+// since it was last seen.
+func (k *known) alive(now time.Time) bool {
+	return k.ttl <= 0 || now.Sub(k.seenAt) < k.ttl
 }
 
 // at reports whether the session was seen at b since b was last out.

@@ -61,14 +61,16 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
 	if !p.MayNeed() {
 		return nil
 	}
+	p.Done() // an attempt elsewhere may have had an install on its way
 	p.id, p.app, p.rounds, p.st = p.idFor(b), "", 0, standing{}
 	base, route := jvmroute.Split(p.id)
-	k, ok := p.t.index.find(base, p.path, p.t.cfg.Now())
+	now := p.t.cfg.Now()
+	k, ok := p.t.index.find(base, p.path, now)
 	if !ok {
 		p.st.have = HaveAsk
 		return nil
 	}
-	p.alive = true
+	p.alive = k.alive(now)
 	if k.at(b) && string(route) == b.Route() {
 		return nil // a plain sticky request: no need to look
 	}
@@ -146,7 +148,7 @@ func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, claim b
 	st, err := p.t.handOver(ctx, key, need.ID, b, claim, p.at)
 	if err == nil && st.have == HaveNone && !st.unanswered {
 		p.t.unknown.add(key, p.t.cfg.Now())
-		if k, ok := p.t.index.get(key); ok && !k.stored.IsZero() {
+		if k, ok := p.t.index.get(key); ok && k.alive(p.t.cfg.Now()) {
 			p.alive = true
 		}
 	}

@@ -93,6 +93,11 @@ func (t *Tier) renew(key Key, ttl time.Duration) {
 	t.index.update(key, now, func(k *known) { k.storedAt = now })
 	t.background.Go(func() {
 		defer func() { <-t.slots }()
+		defer func() {
+			if fault := recover(); fault != nil {
+				t.log.Error().Interface("panic", fault).Msg("panic in the renewal of a session")
+			}
+		}()
 		ctx, cancel := context.WithTimeout(t.ctx, operationTimeout)
 		defer cancel()
 		err := t.store.Touch(ctx, key)
@@ -203,7 +208,6 @@ func (p *Plan) conclude(b *upstream.Backend, err error) {
 		p.outcome = OutcomeNew
 	case p.st.installed:
 		p.outcome = OutcomeRestored
-		t.counters.Restores.Add(1)
 	default:
 		p.outcome = OutcomeSticky
 	}

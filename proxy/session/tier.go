@@ -91,7 +91,8 @@ func (t *Tier) key(app, base string) Key { return Key{Pool: t.cfg.Pool, App: app
 // noteAt records that an adapter reported the session at b.
 func (t *Tier) noteAt(key Key, b *upstream.Backend) {
 	epoch := b.Epoch()
-	t.index.update(key, t.cfg.Now(), func(k *known) { k.epoch = epoch })
+	now := t.cfg.Now()
+	t.index.update(key, now, func(k *known) { k.epoch, k.seenAt = epoch, now })
 	t.unknown.forget(key)
 }
 
@@ -100,7 +101,7 @@ func (t *Tier) noteStored(key Key, v Version, ttl time.Duration, incomplete bool
 	now := t.cfg.Now()
 	t.index.update(key, now, func(k *known) {
 		if v.Compare(k.stored) >= 0 {
-			k.stored, k.incomplete, k.storedAt, k.ttl = v, incomplete, now, ttl
+			k.stored, k.incomplete, k.storedAt, k.seenAt, k.ttl = v, incomplete, now, now, ttl
 		}
 	})
 	t.unknown.forget(key)
