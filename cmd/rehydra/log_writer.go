@@ -125,13 +125,20 @@ func (w *LogWriter) run(lost func(uint64)) {
 			return
 		}
 		w.swapOutput()
-		if n := w.flush(); n > 0 {
+		if n := w.flush(); n > 0 && w.hasRoom() {
 			if total := w.dropped.Load(); total > told {
 				lost(total - told)
 				told = total
 			}
 		}
 	}
+}
+
+// hasRoom reports whether the buffer is rather empty: what is said there now will not be lost itself.
+func (w *LogWriter) hasRoom() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.pending) < logBufferLimit/2
 }
 
 // swapOutput puts the next output, if there is one, into the place of the current one.
