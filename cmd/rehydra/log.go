@@ -62,6 +62,9 @@ func (l *Log) Reopen() error {
 	return l.writer.replace(file)
 }
 
+// Flush has what was logged so far written now, without waiting for it.
+func (l *Log) Flush() { l.writer.poke() }
+
 // Dropped returns how many events were lost since the start: the disk was full, or the reader of a pipe too slow.
 func (l *Log) Dropped() uint64 { return l.writer.dropped.Load() }
 

@@ -97,6 +97,7 @@ func TestLogReopensAfterARotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rehydra.log")
 	log := openTestLog(t, LogConfig{Format: "json", Level: "info", Output: path})
 	log.Logger.Info().Msg("one")
+	log.Flush()
 	eventually(t, "the first line", func() bool { return len(readLines(t, path)[0]) > 0 })
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)

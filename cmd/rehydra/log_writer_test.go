@@ -93,6 +93,12 @@ func TestLogWriterFlushesEverySecond(t *testing.T) {
 		if len(out.String()) != len("one\n")+logFlushSize {
 			t.Error("a full buffer waits for the second")
 		}
+		write(t, w, "now\n")
+		(&Log{writer: w}).Flush()
+		synctest.Wait()
+		if !strings.HasSuffix(out.String(), "now\n") {
+			t.Error("Flush waits for the second")
+		}
 		write(t, w, "end\n")
 		if err := w.Close(); err != nil {
 			t.Error(err)
@@ -153,7 +159,8 @@ func TestLogWriterDoesNotWaitForABlockedOutput(t *testing.T) {
 			t.Error("nothing was dropped")
 		}
 		next := &fakeOutput{}
-		if err := w.replace(&fakeOutput{}); err != nil {
+		unused := &fakeOutput{}
+		if err := w.replace(unused); err != nil {
 			t.Error(err)
 		}
 		if err := w.replace(next); err != nil {
@@ -165,8 +172,8 @@ func TestLogWriterDoesNotWaitForABlockedOutput(t *testing.T) {
 		}
 		close(out.release) // let the goroutine end
 		synctest.Wait()
-		if next.closed != 1 {
-			t.Errorf("the new output was closed %d times, want once", next.closed)
+		if next.closed != 1 || unused.closed != 1 {
+			t.Errorf("the new outputs were closed %d and %d times, want once", next.closed, unused.closed)
 		}
 	})
 }

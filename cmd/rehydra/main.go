@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
 
@@ -21,6 +22,7 @@ const (
 )
 
 func main() {
+	zerolog.TimeFieldFormat = logTimeFormat // the library has no other place for it; set before anything runs
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
