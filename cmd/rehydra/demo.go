@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -23,22 +22,10 @@ const (
 	demoListen = "127.0.0.1:8080"
 	demoPool   = "demo"
 	demoCookie = "JSESSIONID"
+
 	// demoPatience is how long the demo's end waits for running requests.
 	demoPatience = 5 * time.Second
 )
-
-// demoProxy is what the demo needs of a running proxy.
-type demoProxy interface {
-	Addresses() []string
-	// Where tells what each store node holds of a session.
-	Where(ctx context.Context, pool, app, base string) []sessiontier.Copy
-	Shutdown(ctx context.Context) error
-}
-
-// openDemoProxy starts the proxy that `rehydra serve` would start with this configuration.
-func openDemoProxy(*Config, zerolog.Logger) (demoProxy, error) {
-	return nil, errors.New("cannot run the demo: the proxy is not linked in")
-}
 
 // newDemoCommand returns "rehydra demo".
 func newDemoCommand() *cobra.Command {
@@ -65,66 +52,51 @@ func runDemo(ctx context.Context, listen string, anyPort bool, out io.Writer) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
-	listen, err = freeAddress(listen, anyPort, out)
-	if err != nil {
-		return err
+	d, err := startDemo(listen, log.Logger)
+	if errors.Is(err, syscall.EADDRINUSE) && anyPort {
+		fmt.Fprintf(out, "%s is in use by another program; the demo takes a free port.\n", listen)
+		d, err = startDemo(freePort(listen), log.Logger)
 	}
-	d, err := startDemo(listen, openDemoProxy, log.Logger)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot run the demo on %q: %w (--listen takes another address, such as 127.0.0.1:0 for a free port)", listen, err)
 	}
 	fmt.Fprintf(out, "Rehydra's demo is running. Open %s\nCtrl-C ends it.\n", d.URL())
 	<-ctx.Done()
 	return d.Close()
 }
 
-// freeAddress returns listen if it can be listened on, else, with anyPort, the same host with port 0. The error says
-// what to do instead.
-func freeAddress(listen string, anyPort bool, out io.Writer) (string, error) {
-	listener, err := net.Listen("tcp", listen)
-	if err == nil {
-		return listen, listener.Close()
-	}
-	if !anyPort || !errors.Is(err, syscall.EADDRINUSE) {
-		return "", fmt.Errorf("cannot run the demo on %q: %w; another address goes with --listen, such as 127.0.0.1:0 for a free port",
-			listen, err)
-	}
-	fmt.Fprintf(out, "%s is in use by another program; the demo takes a free port.\n", listen)
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", fmt.Errorf("cannot run the demo on %q: %w", listen, err)
-	}
-	return net.JoinHostPort(host, "0"), nil
+// freePort returns the address with port 0.
+func freePort(address string) string {
+	return address[:strings.LastIndexByte(address, ':')+1] + "0"
 }
 
 // demo is a running demo: backends, page and proxy.
 type demo struct {
 	backends []*sampleBackend
 	control  *demoControl
-	proxy    demoProxy     // set once opened is closed
-	opened   chan struct{} // the page is up before the proxy is, and may be asked
+	proxy    *program
 }
 
-// startDemo starts everything, or nothing and an error.
-func startDemo(listen string, open func(*Config, zerolog.Logger) (demoProxy, error), log zerolog.Logger) (*demo, error) {
-	d := &demo{opened: make(chan struct{})}
-	if err := d.start(listen, open, log); err != nil {
+// startDemo starts everything, or nothing and an error, which wraps syscall.EADDRINUSE when listen is taken.
+func startDemo(listen string, log zerolog.Logger) (*demo, error) {
+	d := &demo{}
+	if err := d.start(listen, log); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *demo) start(listen string, open func(*Config, zerolog.Logger) (demoProxy, error), log zerolog.Logger) error {
+func (d *demo) start(listen string, log zerolog.Logger) error {
 	token := rand.Text()
 	for _, route := range []string{"node1", "node2", "node3"} {
 		b := newSampleBackend(route, token)
+		d.backends = append(d.backends, b)
 		if err := b.Start(); err != nil {
 			return err
 		}
-		d.backends = append(d.backends, b)
 	}
 	var err error
-	if d.control, err = startDemoControl(d.backends, d.copies); err != nil {
+	if d.control, err = listenDemoControl(d.backends, d.copies); err != nil {
 		return err
 	}
 	config, warnings, err := ParseConfig("demo", d.configuration(listen, token))
@@ -134,22 +106,16 @@ func (d *demo) start(listen string, open func(*Config, zerolog.Logger) (demoProx
 	for _, w := range warnings {
 		log.Warn().Msg(w.String())
 	}
-	proxy, err := open(&config, log)
-	if err != nil {
+	if d.proxy, err = openProgram(&config, log); err != nil {
 		return err
 	}
-	d.proxy = proxy
-	close(d.opened)
+	d.control.Start()
+	d.proxy.Start()
 	return nil
 }
 
 // copies tells where the copies of a session of the sample backends are.
 func (d *demo) copies(ctx context.Context, base string) []sessiontier.Copy {
-	select {
-	case <-d.opened:
-	case <-ctx.Done():
-		return nil
-	}
 	return d.proxy.Where(ctx, demoPool, demoApp, base)
 }
 
@@ -162,7 +128,7 @@ func (d *demo) Close() error {
 	if d.proxy != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), demoPatience)
 		defer cancel()
-		err = d.proxy.Shutdown(ctx)
+		_, err = d.proxy.Shutdown(ctx)
 	}
 	if d.control != nil {
 		d.control.Close()
@@ -193,8 +159,7 @@ token  = %q
 ignore = '^/$|^/favicon\.ico$|^/demo/(page|control)/'
 
 [store]
-kind   = "embedded"
-copies = 1
+kind = "embedded"
 
 [[pool]]
 name = "page"

@@ -28,30 +28,35 @@ type demoControl struct {
 	serving  sync.WaitGroup
 }
 
-// startDemoControl listens on a free port of the loopback interface. copies tells where a session's copies are.
-func startDemoControl(backends []*sampleBackend, copies func(context.Context, string) []sessiontier.Copy) (*demoControl, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("cannot start the demo's page: %w", err)
-	}
-	c := &demoControl{backends: backends, copies: copies, listener: listener}
+// listenDemoControl listens on a free port of the loopback interface, without answering yet. copies tells where a session's
+// copies are.
+func listenDemoControl(backends []*sampleBackend, copies func(context.Context, string) []sessiontier.Copy) (*demoControl, error) {
+	c := &demoControl{backends: backends, copies: copies}
 	handler, err := c.handler()
 	if err != nil {
-		_ = listener.Close() // the first error tells more
 		return nil, err
 	}
 	c.server = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	c.serving.Go(func() {
-		_ = c.server.Serve(listener) // ends by Close, with http.ErrServerClosed
-	})
+	if c.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("cannot start the demo's page: %w", err)
+	}
 	return c, nil
 }
 
+// Start begins to answer.
+func (c *demoControl) Start() {
+	c.serving.Go(func() {
+		_ = c.server.Serve(c.listener) // ends by Close, with http.ErrServerClosed
+	})
+}
+
+// Address returns where the page is, behind the proxy.
 func (c *demoControl) Address() string { return c.listener.Addr().String() }
 
 // Close ends the page's server and waits for its end.
 func (c *demoControl) Close() {
-	_ = c.server.Close() // a connection's own error: it is gone either way
+	_ = c.server.Close()   // a connection's own error: it is gone either way
+	_ = c.listener.Close() // where Start never handed it over; else it is closed already
 	c.serving.Wait()
 }
 

@@ -81,7 +81,7 @@ function showBackends(backends, session) {
     card.classList.toggle('dead', !b.up);
     card.classList.toggle('serves', b.up && session !== null && session.node === b.name);
     const memory = b.up ? `${b.sessions} ${b.sessions === 1 ? 'session' : 'sessions'} in memory` : 'killed';
-    card.querySelector('.facts').textContent = `${b.address}, ${memory}`;
+    card.querySelector('.facts').replaceChildren(element('span', b.address), element('span', memory));
   }
 }
 
