@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -26,8 +27,8 @@ func TestBadInput(t *testing.T) {
 			[]string{`3: log.level: given Key 'log.level' has already been defined., wanted TOML 1.0 (https://toml.io)`}},
 		{"unknown table", "[sesion]\nx = 1\n" + plainPool,
 			[]string{"1: sesion: given an unknown key, wanted one of admin, log, pool, server, session, store"}},
-		{"unknown key", "[log]\n\nlevle = \"info\"\n" + plainPool,
-			[]string{"3: log.levle: given an unknown key, wanted one of access, format, level, output"}},
+		{"unknown key", "[log]\n\nlvl = \"info\"\n" + plainPool,
+			[]string{"3: log.lvl: given an unknown key, wanted one of access, format, level, output"}},
 		{"a key's case counts", "[log]\nLevel = \"info\"\n" + plainPool,
 			[]string{"2: log.Level: given an unknown key, wanted one of access, format, level, output"}},
 		{"unknown key at the top", "x = 1\n" + plainPool,
@@ -227,8 +228,8 @@ func TestPatternsThatAreTaken(t *testing.T) {
 func TestProblemsComeInTheOrderOfLines(t *testing.T) {
 	_, _, err := ParseConfig("x.toml", "[[pool]]\nname = \"a b\"\n[log]\nlevel = \"x\"\n[admin]\nlisten = \"x\"\n")
 	last := 0
-	problems, ok := err.(Problems)
-	if !ok || len(problems) < 4 {
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) < 4 {
 		t.Fatalf("got %v", err)
 	}
 	for _, p := range problems {

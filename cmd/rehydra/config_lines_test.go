@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -106,8 +107,9 @@ func FuzzParseConfig(f *testing.F) {
 		if err == nil && (len(cfg.Pools) == 0 || cfg.Server.DrainTimeout <= 0) {
 			t.Fatalf("%q was taken", document)
 		}
-		if err != nil && len(err.(Problems)) == 0 {
-			t.Fatal("an error without a problem")
+		var problems Problems
+		if err != nil && (!errors.As(err, &problems) || len(problems) == 0) {
+			t.Fatalf("an error without a problem: %v", err)
 		}
 	})
 }
