@@ -53,6 +53,7 @@ func serve(path string) (err error) {
 	p.Start()
 	log.Logger.Info().Strs("listen", p.Addresses()).Str("admin", p.AdminAddress()).Str("version", version).
 		Int("pid", os.Getpid()).Msg("ready")
+	log.Flush() // somebody waits for it
 	for sig := range signals {
 		if sig != syscall.SIGHUP {
 			log.Logger.Info().Stringer("signal", sig).Stringer("drain_timeout", cfg.Server.DrainTimeout).Msg("draining")
