@@ -39,7 +39,7 @@ unit: ## the packages by themselves (memcached is started by the tests)
 
 e2e: build adapters ## the built binary against real Tomcats, memcached and a browser
 	@sh scripts/need.sh memcached=memcached chromium=chromium
-	go test -count=1 -p 1 $(TESTFLAGS) ./e2e/...
+	REHYDRA_BIN=$(CURDIR)/bin/rehydra go test -count=1 -p 1 $(TESTFLAGS) ./e2e/...
 
 race: ## the packages that share memory, under the race detector
 	@sh scripts/need.sh gcc=gcc,libc6-dev memcached=memcached

@@ -55,7 +55,7 @@ var libraries = map[string][]string{
 	"github.com/chromedp":                 {"e2e"},
 	"github.com/prometheus/client_model":  {"cmd", "proxy"},
 	"github.com/prometheus/common":        {"cmd", "proxy"},
-	"go.uber.org/goleak":                  nil, // tests only
+	"go.uber.org/goleak":                  {"e2e"}, // and everybody's tests
 }
 
 type goPackage struct {
