@@ -158,8 +158,10 @@ public final class RehydraValve extends ValveBase {
             if (decision.drop) {
                 sessions.drop(sent);
             }
-            if (decision.install) {
-                install(current, sessions, sent, have.version(), stateText, app);
+            if (decision.install && !install(current, sessions, sent, have.version(), stateText, app)) {
+                response.setStatus(400);
+                response.setHeader(Protocol.ADAPTER, Protocol.ADAPTER_VERSION);
+                return false;
             }
             use = decision.use == null ? null : sessions.find(decision.use);
         }
@@ -188,20 +190,16 @@ public final class RehydraValve extends ValveBase {
         return candidates;
     }
 
-    /** A state that cannot be read is as none: the request goes on without it, and the tier sees that the session did not appear. */
-    private static void install(Adapter current, LocalSessions sessions, String id, Version version, String stateText, String app)
-            throws IOException {
-        byte[] state;
+    /** False: the state cannot be read. Running without it would lose what the tier kept, so the application does not run. */
+    private static boolean install(Adapter current, LocalSessions sessions, String id, Version version, String stateText, String app) {
         try {
-            state = Base64.getUrlDecoder().decode(stateText);
+            sessions.install(id, version, Base64.getUrlDecoder().decode(stateText));
+            return true;
         } catch (IllegalArgumentException e) {
             current.log.error("cannot install a session of " + app + ": " + Protocol.STATE + " is no base64url");
-            return;
-        }
-        try {
-            sessions.install(id, version, state);
         } catch (IOException e) {
-            current.log.error("cannot install a session of " + app, e);
+            current.log.error("cannot install a session of " + app + ": " + e.getMessage());
         }
+        return false;
     }
 }

@@ -1,0 +1,142 @@
+package tomcat
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Release is one published Tomcat.
+type Release struct {
+	Version string // such as "10.1.59"
+	sha256  string // of the distribution's tar.gz
+	jakarta bool   // speaks jakarta.servlet, not javax.servlet
+}
+
+// The releases that the adapter is tested with: one of each branch that it is for.
+var (
+	Tomcat7   = Release{"7.0.109", "ebfeb051e6da24bce583a4105439bfdafefdc7c5bdd642db2ab07e056211cb31", false}
+	Tomcat8   = Release{"8.5.100", "163abe51289dd09dc375791888d6f2d5508c06050548dc4fc7700251f4bebaca", false}
+	Tomcat9   = Release{"9.0.117", "f74a0b061e2b0068ec2a17a5e01c250851f6f30f362c8127209a2a6ef7952b29", false}
+	Tomcat10  = Release{"10.1.59", "15e435e8ecafd30e500dec7cd30fc289aed4cd8743db14d55024896be77d9241", true}
+	Tomcat11  = Release{"11.0.24", "10efed90bf330114af66279e43dcf211ecfcf7b88e618757954ac88329600cba", true}
+	downloads = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+)
+
+// Releases returns every release above, oldest first.
+func Releases() []Release { return []Release{Tomcat7, Tomcat8, Tomcat9, Tomcat10, Tomcat11} }
+
+// HasTrailers reports whether this Tomcat's responses can end with trailer fields (Servlet 4).
+func (r Release) HasTrailers() bool { return r != Tomcat7 && r != Tomcat8 }
+
+// HasRenew reports whether applications can renew a session's id themselves (Servlet 3.1).
+func (r Release) HasRenew() bool { return r != Tomcat7 }
+
+func (r Release) namespace() string {
+	if r.jakarta {
+		return "jakarta"
+	}
+	return "javax"
+}
+
+// Fetch returns the directory of the unpacked distribution. The first call for a release downloads it with Maven, checks
+// its SHA-256 and unpacks it below .cache at the module's root; processes that do so at the same time wait for each other.
+func Fetch(ctx context.Context, r Release) (home string, err error) {
+	root, err := moduleRoot()
+	if err != nil {
+		return "", err
+	}
+	cache := filepath.Join(root, ".cache", "tomcat")
+	home = filepath.Join(cache, "apache-tomcat-"+r.Version)
+	unlock, err := lock(filepath.Join(cache, "lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if _, err := os.Stat(home); err == nil {
+		return home, nil
+	}
+	archive := filepath.Join(cache, "tomcat-"+r.Version+".tar.gz")
+	if err := r.verify(archive); err != nil {
+		if err := r.download(ctx, cache); err != nil {
+			return "", err
+		}
+		if err := r.verify(archive); err != nil {
+			return "", err
+		}
+	}
+	unpacked, err := os.MkdirTemp(cache, "unpack-")
+	if err != nil {
+		return "", fmt.Errorf("cannot unpack Tomcat %q: %w", r.Version, err)
+	}
+	defer os.RemoveAll(unpacked)
+	if err := run(ctx, cache, "tar", "-xzf", archive, "-C", unpacked); err != nil {
+		return "", fmt.Errorf("cannot unpack Tomcat %q: %w", r.Version, err)
+	}
+	// Renamed only now: a directory that is there is complete.
+	if err := os.Rename(filepath.Join(unpacked, filepath.Base(home)), home); err != nil {
+		return "", fmt.Errorf("cannot unpack Tomcat %q: %w", r.Version, err)
+	}
+	return home, nil
+}
+
+func (r Release) download(ctx context.Context, dir string) error {
+	err := run(ctx, dir, "mvn", "-q", "-B", downloads, "-Dartifact=org.apache.tomcat:tomcat:"+r.Version+":tar.gz",
+		"-DoutputDirectory="+dir, "-Dmdep.overWriteReleases=true")
+	if err != nil {
+		return fmt.Errorf("cannot download Tomcat %q: %w", r.Version, err)
+	}
+	return nil
+}
+
+// verify compares the archive's SHA-256 with the one that is written down here.
+func (r Release) verify(archive string) error {
+	f, err := os.Open(archive)
+	if err != nil {
+		return fmt.Errorf("cannot verify Tomcat %q: %w", r.Version, err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return fmt.Errorf("cannot verify Tomcat %q: %w", r.Version, err)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != r.sha256 {
+		return fmt.Errorf("cannot verify Tomcat %q: its SHA-256 is %s, want %s", r.Version, got, r.sha256)
+	}
+	return nil
+}
+
+// run runs a command to its end; what it printed is part of the error.
+func run(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// moduleRoot is the directory that holds go.mod.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("cannot find the module's root: %w", err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("cannot find the module's root: no go.mod above the working directory")
+		}
+		dir = parent
+	}
+}

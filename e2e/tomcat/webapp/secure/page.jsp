@@ -1,0 +1,10 @@
+<%@ page contentType="text/plain;charset=UTF-8" %><%
+    Integer visits = (Integer) session.getAttribute("visits");
+    session.setAttribute("visits", visits == null ? 1 : visits + 1);
+%>session <%= session.getId() %>
+created <%= session.getCreationTime() %>
+value visits <%= session.getAttribute("visits") %>
+node <%= System.getProperty("e2e.node") %>
+user <%= request.getRemoteUser() %>
+customer <%= request.isUserInRole("customer") %>
+query <%= request.getQueryString() %>
