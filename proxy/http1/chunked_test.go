@@ -49,6 +49,8 @@ func TestChunkedReader(t *testing.T) {
 		{name: "trailers", in: "3\r\nabc\r\n0\r\nX: y\r\nZ:\r\n\r\n", body: "abc"},
 		{name: "size and LF", in: "3\nabc\r\n0\r\n\r\n", status: 400},
 		{name: "extension and LF", in: "3;x\nabc\r\n0\r\n\r\n", status: 400},
+		{name: "long extension and LF", in: "3;xy\nabc\r\n0\r\n\r\n", status: 400},
+		{name: "sizes and LF", in: "33\nabc\r\n0\r\n\r\n", status: 400},
 		{name: "extension with CR", in: "2;\rxx\r\n4c\r\n0\r\n\r\n", status: 400},
 		{name: "extension with CR in quotes", in: "2;a=\"\r\"\r\nxx\r\n0\r\n\r\n", status: 400},
 		{name: "extension without name", in: "3;\r\nabc\r\n0\r\n\r\n", status: 400},
