@@ -37,12 +37,12 @@ func (t *Tier) End(ctx context.Context, k Key, ttl time.Duration) error {
 	t.handles.forget(storeKey)
 
 	places, away := t.gravesOf(v)
-	buried := 0
+	buried, cause := 0, v.firstError()
 	for at, err := range fan(ctx, t, places, error(errNoAnswer), func(ctx context.Context, i int) error {
 		return t.bury(ctx, t.nodes[i], k, storeKey, &tomb, ttl)
 	}) {
 		if err != nil {
-			away = append(away, places[at])
+			away, cause = append(away, places[at]), err
 			continue
 		}
 		buried++
@@ -54,7 +54,7 @@ func (t *Tier) End(ctx context.Context, k Key, ttl time.Duration) error {
 	}
 	t.counters.ends.Add(1)
 	if buried == 0 {
-		return fmt.Errorf("cannot end session %q: %w: %w", k.short(), ErrUnavailable, v.firstError())
+		return fmt.Errorf("cannot end session %q: %w: %w", k.short(), ErrUnavailable, cause)
 	}
 	return nil
 }

@@ -37,7 +37,9 @@ func startMemcached(t *testing.T, args ...string) *memcachedServer {
 	return s
 }
 
-func (s *memcachedServer) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *memcachedServer) address() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+}
 
 func (s *memcachedServer) start() {
 	s.t.Helper()
