@@ -72,6 +72,9 @@ func poolConfig(p *PoolConfig) (upstream.Config, error) {
 			Connect: p.Timeout.Connect, FirstByte: p.Timeout.FirstByte, Idle: p.Timeout.Idle, KeepAlive: p.Timeout.KeepAlive,
 		},
 	}
+	if c.MaxIdle == 0 {
+		c.MaxIdle = -1 // none; 0 would be the default there
+	}
 	for _, b := range p.Backends {
 		activation, err := upstream.ParseActivation(b.Activation)
 		if err != nil {

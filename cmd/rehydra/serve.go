@@ -25,7 +25,7 @@ func newServeCommand() *cobra.Command {
 
 // serve runs the proxy until SIGTERM or SIGINT. Its error is one of starting;
 // once it is ready it returns nil, also when the drain had to cut requests.
-func serve(path string) (err error) {
+func serve(path string) error {
 	cfg, warnings, err := LoadConfig(path)
 	if err != nil {
 		return err
@@ -35,8 +35,9 @@ func serve(path string) (err error) {
 		return err
 	}
 	defer func() {
-		if cerr := log.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("cannot write the end of the log: %w", cerr)
+		if err := log.Close(); err != nil {
+			// Lines are lost, and nothing else: that is no reason to have failed.
+			fmt.Fprintln(os.Stderr, "cannot write the end of the log:", err)
 		}
 	}()
 	for _, w := range warnings {
