@@ -84,3 +84,20 @@ func (o *options) offered(minor uint8, b *fieldBlock) []byte {
 	}
 	return v
 }
+
+// Switches says whether answer, the Upgrade of a 101, names only protocols that the client offered. A server must not
+// change to any other (RFC 9110 section 7.8). False where either is empty.
+func Switches(offered, answer []byte) bool {
+	n := 0
+	for a, rest, ok := NextElement(answer); ok; a, rest, ok = NextElement(rest) {
+		found := false
+		for o, others, ok := NextElement(offered); ok && !found; o, others, ok = NextElement(others) {
+			found = equalFoldBytes(a, o)
+		}
+		if !found {
+			return false
+		}
+		n++
+	}
+	return n > 0
+}

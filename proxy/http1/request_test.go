@@ -249,3 +249,17 @@ func TestRequestHeadHopByHop(t *testing.T) {
 		t.Errorf("kept %q", got)
 	}
 }
+
+func TestSwitches(t *testing.T) {
+	for _, tt := range []struct {
+		offered, answer string
+		want            bool
+	}{
+		{"websocket", "WebSocket", true}, {"a, websocket", "websocket", true}, {"a/1, b", "b, a/1", true},
+		{"websocket", "evil", false}, {"websocket", "websocket, evil", false}, {"websocket", "", false}, {"", "websocket", false},
+	} {
+		if got := Switches([]byte(tt.offered), []byte(tt.answer)); got != tt.want {
+			t.Errorf("offered %q, answered %q: %v, want %v", tt.offered, tt.answer, got, tt.want)
+		}
+	}
+}
