@@ -1,0 +1,82 @@
+package harness
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Token is the token that a Config gives the session tier.
+const Token = "e2e-token-0123456789abcdef"
+
+// Config is a rehydra.toml in the making. Lines are TOML as it stands in the file, such as `save = "async"`.
+type Config struct {
+	Listen  string   // host:port; "" is a free port of 127.0.0.1
+	Session []string // lines of [session], beside the token
+	Store   []string // lines of [store]
+	NoToken bool     // leaves token out
+	Pools   []Pool
+}
+
+// Pool is one [[pool]].
+type Pool struct {
+	Name     string
+	Lines    []string // of the pool itself
+	Health   []string // of [pool.health]; nil: a connect every 50 ms
+	Timeout  []string // of [pool.timeout]
+	Backends []Backend
+}
+
+// Backend is one [[pool.backend]].
+type Backend struct {
+	Route, Address string
+	Lines          []string
+}
+
+// Nodes are the lines of [store] for memcached nodes named n1, n2 and so on.
+func Nodes(nodes ...*Memcached) []string {
+	quoted := make([]string, len(nodes))
+	for i, n := range nodes {
+		quoted[i] = fmt.Sprintf("%q", fmt.Sprintf("n%d=%s", i+1, n.Address()))
+	}
+	return []string{
+		`kind = "memcached"`, "nodes = [" + strings.Join(quoted, ", ") + "]",
+		fmt.Sprintf("copies = %d", min(2, len(nodes))), `retry = "50ms"`,
+	}
+}
+
+// Embedded are the lines of [store] for the store inside the process.
+func Embedded() []string { return []string{`kind = "embedded"`} }
+
+// TOML returns the file.
+func (c Config) TOML() string {
+	var b strings.Builder
+	section := func(name string, lines ...string) {
+		fmt.Fprintf(&b, "%s\n%s\n\n", name, strings.Join(lines, "\n"))
+	}
+	listen := c.Listen
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	section("[server]", fmt.Sprintf("listen = [%q]", listen), `drain_timeout = "5s"`)
+	section("[admin]", `listen = "127.0.0.1:0"`)
+	session := c.Session
+	if !c.NoToken {
+		session = append([]string{fmt.Sprintf("token = %q", Token)}, session...)
+	}
+	section("[session]", session...)
+	section("[store]", c.Store...)
+	for _, p := range c.Pools {
+		section("[[pool]]", append([]string{fmt.Sprintf("name = %q", p.Name)}, p.Lines...)...)
+		health := p.Health
+		if health == nil {
+			health = []string{`interval = "50ms"`}
+		}
+		section("[pool.health]", health...)
+		section("[pool.timeout]", p.Timeout...)
+		for _, be := range p.Backends {
+			lines := []string{fmt.Sprintf("route = %q", be.Route), fmt.Sprintf("url = %q", "http://"+be.Address)}
+			section("[[pool.backend]]", append(lines, be.Lines...)...)
+		}
+	}
+	return b.String()
+}

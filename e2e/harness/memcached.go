@@ -1,0 +1,205 @@
+package harness
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Memcached is a memcached of Debian's package, on a port of its own that it keeps over restarts.
+type Memcached struct {
+	*process
+	address string
+	options []string
+}
+
+// StartMemcached starts a memcached and returns when it answers.
+func StartMemcached(t testing.TB, options ...string) *Memcached {
+	t.Helper()
+	m := &Memcached{address: FreeAddress(t), options: options}
+	m.Restart(t)
+	return m
+}
+
+// FreeAddress returns a loopback address whose port was free a moment ago.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// UnstartedMemcached returns a memcached that Restart starts.
+func UnstartedMemcached(t testing.TB, options ...string) *Memcached {
+	t.Helper()
+	return &Memcached{address: FreeAddress(t), options: options}
+}
+
+// Address is its host:port.
+func (m *Memcached) Address() string { return m.address }
+
+// Kill ends it; everything it held is lost.
+func (m *Memcached) Kill(t testing.TB) {
+	t.Helper()
+	m.kill(t)
+}
+
+// Restart starts it again, empty, at the same address, and returns when it answers.
+func (m *Memcached) Restart(t testing.TB) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(m.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"-l", host, "-p", port, "-U", "0", "-t", "2", "-u", "nobody"}, m.options...)
+	m.process = startProcess(t, command("memcached", args...))
+	Eventually(t, "memcached answers", func() bool {
+		select {
+		case <-m.exited:
+			t.Fatalf("memcached ended: %v", m.err)
+		default:
+		}
+		conn, err := m.dial(t)
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	})
+}
+
+// Freeze stops it (SIGSTOP): it accepts connections and answers nothing.
+func (m *Memcached) Freeze(t testing.TB) {
+	t.Helper()
+	m.signal(t, syscall.SIGSTOP)
+}
+
+// Thaw lets it go on (SIGCONT).
+func (m *Memcached) Thaw(t testing.TB) {
+	t.Helper()
+	m.signal(t, syscall.SIGCONT)
+}
+
+func (m *Memcached) dial(t testing.TB) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", m.address)
+	if err == nil {
+		conn.SetDeadline(time.Now().Add(5 * time.Second))
+	}
+	return conn, err
+}
+
+// talk sends a command and calls answer with what comes back.
+func (m *Memcached) talk(t testing.TB, command string, answer func(*bufio.Reader) error) {
+	t.Helper()
+	conn, err := m.dial(t)
+	if err != nil {
+		t.Fatalf("cannot reach memcached: %v", err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, command); err != nil {
+		t.Fatalf("cannot write to memcached: %v", err)
+	}
+	if err := answer(bufio.NewReader(conn)); err != nil {
+		t.Fatalf("cannot read the answer of memcached: %v", err)
+	}
+}
+
+// eachLine calls f with each line up to END.
+func eachLine(f func(line string)) func(*bufio.Reader) error {
+	return func(r *bufio.Reader) error {
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				return err
+			}
+			if line = strings.TrimSpace(line); line == "END" {
+				return nil
+			}
+			f(line)
+		}
+	}
+}
+
+// Stat returns one of its counters, such as "cmd_get".
+func (m *Memcached) Stat(t testing.TB, name string) (n int) {
+	t.Helper()
+	found := false
+	m.talk(t, "stats\r\n", eachLine(func(line string) {
+		var err error
+		if value, ok := strings.CutPrefix(line, "STAT "+name+" "); ok {
+			found = true
+			if n, err = strconv.Atoi(value); err != nil {
+				t.Fatalf("memcached says %q: %v", line, err)
+			}
+		}
+	}))
+	if !found {
+		t.Fatalf("memcached has no counter %s", name)
+	}
+	return n
+}
+
+// Keys returns the keys of the session copies whose base id is base.
+func (m *Memcached) Keys(t testing.TB, base string) (keys []string) {
+	t.Helper()
+	m.talk(t, "lru_crawler metadump all\r\n", eachLine(func(line string) {
+		key, ok := strings.CutPrefix(strings.SplitN(line, " ", 2)[0], "key=")
+		if ok && strings.HasSuffix(key, "%3A"+base) {
+			keys = append(keys, strings.ReplaceAll(key, "%3A", ":"))
+		}
+	}))
+	return keys
+}
+
+// Get returns the value of a key; ok is false when there is none.
+func (m *Memcached) Get(t testing.TB, key string) (value []byte, ok bool) {
+	t.Helper()
+	m.talk(t, "get "+key+"\r\n", func(r *bufio.Reader) error {
+		line, err := r.ReadString('\n')
+		if err != nil || line == "END\r\n" {
+			return err
+		}
+		var name string
+		var flags, size int
+		if _, err := fmt.Sscanf(line, "VALUE %s %d %d", &name, &flags, &size); err != nil {
+			return fmt.Errorf("%q: %w", line, err)
+		}
+		value, ok = make([]byte, size), true
+		_, err = io.ReadFull(r, value)
+		return err
+	})
+	return value, ok
+}
+
+// Set stores a value without an end of its life.
+func (m *Memcached) Set(t testing.TB, key string, value []byte) {
+	t.Helper()
+	m.talk(t, fmt.Sprintf("set %s 0 0 %d\r\n%s\r\n", key, len(value), value), wantLine("STORED"))
+}
+
+// Delete removes a key that is there.
+func (m *Memcached) Delete(t testing.TB, key string) {
+	t.Helper()
+	m.talk(t, "delete "+key+"\r\n", wantLine("DELETED"))
+}
+
+func wantLine(want string) func(*bufio.Reader) error {
+	return func(r *bufio.Reader) error {
+		line, err := r.ReadString('\n')
+		if err == nil && strings.TrimSpace(line) != want {
+			err = fmt.Errorf("it says %q, wanted %s", line, want)
+		}
+		return err
+	}
+}
