@@ -42,7 +42,7 @@ func (b *Backend) AdapterSeen() bool {
 
 // SetAdapterSeen notes whether the answer to a request of this epoch came from an adapter. An epoch that is over changes nothing.
 func (b *Backend) SetAdapterSeen(epoch uint64, seen bool) {
-	if epoch != b.Epoch() || b.AdapterSeen() == seen {
+	if b.AdapterSeen() == seen {
 		return
 	}
 	if seen {
