@@ -28,10 +28,9 @@ func (b base) write(ctx context.Context, c Config, port, ajpPort int) error {
 	if err := copyFile(jar, b.path("lib", filepath.Base(jar))); err != nil {
 		return err
 	}
-	for _, name := range []string{"web.xml", "catalina.policy"} {
-		if err := copyFile(filepath.Join(b.home, "conf", name), b.path("conf", name)); err != nil {
-			return err
-		}
+	webXML, err := os.ReadFile(filepath.Join(b.home, "conf", "web.xml"))
+	if err != nil {
+		return fmt.Errorf("cannot configure a Tomcat: %w", err)
 	}
 	properties, err := os.ReadFile(filepath.Join(b.home, "conf", "catalina.properties"))
 	if err != nil {
@@ -45,6 +44,7 @@ func (b base) write(ctx context.Context, c Config, port, ajpPort int) error {
 		"conf/tomcat-users.xml":    usersXML(),
 		"conf/logging.properties":  loggingProperties,
 		"conf/context.xml":         "<Context/>\n",
+		"conf/web.xml":             jspSource(string(webXML), c.Release),
 	}
 	for name, text := range files {
 		if err := os.WriteFile(b.path(name), []byte(text), 0o644); err != nil {
@@ -57,6 +57,19 @@ func (b base) write(ctx context.Context, c Config, port, ajpPort int) error {
 		}
 	}
 	return nil
+}
+
+// jspSource makes Tomcat 7 compile pages as Java 8: by default it takes them for Java 6.
+func jspSource(webXML string, r Release) string {
+	if r != Tomcat7 {
+		return webXML
+	}
+	const class = "<servlet-class>org.apache.jasper.servlet.JspServlet</servlet-class>"
+	parameters := ""
+	for _, name := range []string{"compilerSourceVM", "compilerTargetVM"} {
+		parameters += "<init-param><param-name>" + name + "</param-name><param-value>1.8</param-value></init-param>"
+	}
+	return strings.Replace(webXML, class, class+parameters, 1)
 }
 
 // deploy copies the application, with the authentication method filled in and its classes compiled for the release.

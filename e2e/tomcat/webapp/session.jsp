@@ -11,13 +11,6 @@
         return new String(text);
     }
 
-    /** A line in a file of this node for each time that the application really ran. */
-    private static synchronized void executed(String what) throws IOException {
-        try (Writer file = new FileWriter(System.getProperty("e2e.executed"), true)) {
-            file.write(what + "\n");
-        }
-    }
-
     private static String print(String name, Object value) {
         String text = String.valueOf(value);
         if (value instanceof List) {
@@ -83,7 +76,7 @@
                 Integer count = (Integer) request.getSession().getAttribute("count");
                 request.getSession().setAttribute("count", count == null ? 1 : count + 1);
             }
-            executed(request.getParameter("request"));
+            rehydra.Node.executed(request.getParameter("request"));
             break;
         }
         case "big": {
@@ -186,7 +179,7 @@
     } catch (IllegalStateException e) {
         lines.append("session none\n");
     }
-    lines.append("node ").append(System.getProperty("e2e.node")).append('\n');
+    lines.append("node ").append(rehydra.Node.name()).append('\n');
     lines.append("user ").append(request.getRemoteUser()).append('\n');
     lines.append("customer ").append(request.isUserInRole("customer")).append('\n');
     for (Enumeration<String> names = request.getHeaderNames(); op.equals("header") && names.hasMoreElements();) {

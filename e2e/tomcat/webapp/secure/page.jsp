@@ -4,7 +4,7 @@
 %>session <%= session.getId() %>
 created <%= session.getCreationTime() %>
 value visits <%= session.getAttribute("visits") %>
-node <%= System.getProperty("e2e.node") %>
+node <%= rehydra.Node.name() %>
 user <%= request.getRemoteUser() %>
 customer <%= request.isUserInRole("customer") %>
 query <%= request.getQueryString() %>
