@@ -17,6 +17,9 @@ type probe struct {
 	ctx       context.Context
 	target    Target
 	transport http.RoundTripper
+	// Operations go over connections of their own: one that waits behind the request it asks about, on the same
+	// connection, would see its end without the adapter's doing.
+	operations http.RoundTripper
 }
 
 // verdict ends a check.
@@ -44,7 +47,11 @@ func (p *probe) send(c call) *reply {
 }
 
 func (p *probe) sendRaw(c call) *reply {
-	r, err := send(p.ctx, p.transport, p.target, c)
+	transport := p.transport
+	if c.op != "" {
+		transport = p.operations
+	}
+	r, err := send(p.ctx, transport, p.target, c)
 	if err != nil {
 		p.fail("%v", err)
 	}

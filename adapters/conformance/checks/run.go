@@ -38,8 +38,9 @@ func All() []Check {
 // cannot be tested at all: no answer, or not the test application.
 func Run(ctx context.Context, t Target, checks []Check, tell func(Result)) error {
 	t = t.withDefaults()
-	transport := newTransport()
+	transport, operations := newTransport(), newTransport()
 	defer transport.CloseIdleConnections()
+	defer operations.CloseIdleConnections()
 	r, err := send(ctx, transport, t, call{query: do("show")})
 	if err != nil {
 		return fmt.Errorf("cannot test %q: %w", t.URL, err)
@@ -54,7 +55,7 @@ func Run(ctx context.Context, t Target, checks []Check, tell func(Result)) error
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		tell(runOne(&probe{ctx: ctx, target: t, transport: transport}, c))
+		tell(runOne(&probe{ctx: ctx, target: t, transport: transport, operations: operations}, c))
 	}
 	return nil
 }
