@@ -188,7 +188,7 @@ func (x *exchange) awaitFinal(c *upstream.Conn, firstByte time.Duration) (answer
 		}
 		switch status := x.resp.Status; {
 		case status >= 200 || status == 101:
-			if status == 101 && (x.req.Upgrade == nil || x.resp.Upgrade == nil) {
+			if status == 101 && !http1.Switches(x.req.Upgrade, x.resp.Upgrade) {
 				return answered, errUnasked
 			}
 			return answered, nil
