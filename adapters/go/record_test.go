@@ -3,6 +3,7 @@ package rehydra
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,16 +72,18 @@ func TestAwaitPulls(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				r := newRecord("A.node1", time.Now())
+				var requests sync.WaitGroup
 				if c.do != nil {
 					r.beginPull()
 					r.beginPull()
-					go c.do(r, cancel)
+					requests.Go(func() { c.do(r, cancel) })
 				}
 				begun := time.Now()
 				r.awaitPulls(ctx, time.Minute)
 				if waited := time.Since(begun); waited != c.want {
 					t.Errorf("waited %v, want %v", waited, c.want)
 				}
+				requests.Wait()
 			})
 		})
 	}
