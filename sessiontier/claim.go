@@ -34,6 +34,9 @@ func (t *Tier) Claim(ctx context.Context, k Key, owner string) (Record, error) {
 	return env.record(), nil
 }
 
+// maxClaimAttempts bounds a claim that loses each race; the caller's ctx mostly ends it before.
+const maxClaimAttempts = 1000
+
 // claim is one claim on its way.
 type claim struct {
 	write
@@ -44,17 +47,23 @@ type claim struct {
 }
 
 func (c *claim) run(ctx context.Context) (*envelope, error) {
-	for attempt := range maxAttempts {
-		if attempt > 0 {
-			if err := pause(ctx, attempt); err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-			}
-		}
+	var last uint64
+	for attempt := range maxClaimAttempts {
 		v := c.look(ctx)
 		generation, err := c.rebase(v)
 		if err != nil {
 			return nil, err
 		}
+		// Losing to another claim is a reason to step back. Losing to the owner's saves is not: they have one exchange to make where a claim
+		// has two, so a pause would only let more of them through.
+		if attempt > 0 && generation > last {
+			if err := pause(ctx, attempt); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+			}
+			last = generation
+			continue
+		}
+		last = generation
 		env := *c.base
 		env.version, env.owner, env.stored = Version{Generation: generation + 1}, c.owner, c.t.now().UnixMilli()
 		won, err := c.install(ctx, v, &env)
@@ -66,7 +75,7 @@ func (c *claim) run(ctx context.Context) (*envelope, error) {
 		}
 		c.t.counters.conflicts.Add(1)
 	}
-	return nil, fmt.Errorf("%w: lost the race %d times", ErrUnavailable, maxAttempts)
+	return nil, fmt.Errorf("%w: lost the race %d times", ErrUnavailable, maxClaimAttempts)
 }
 
 // rebase finds what to hand over, leaving out what earlier attempts of this claim wrote, and the highest generation of all.

@@ -321,13 +321,13 @@ func TestUnreadableCopies(t *testing.T) {
 }
 
 func TestSmallItemLimitIsLearned(t *testing.T) {
-	server := startMemcached(t, "-I", "64k")
+	server := startMemcached(t, "-I", "512k")
 	p := openTier(t, []*memcachedServer{server}, nil)
 	k := key("big")
 	p.mustSave(t, k, rec("1.1", "node1", "small"))
-	p.wantSave(t, k, rec("1.2", "node1", strings.Repeat("x", 70_000)), ErrTooLarge)
+	p.wantSave(t, k, rec("1.2", "node1", strings.Repeat("x", 530_000)), ErrTooLarge)
 	p.wantRecord(t, k, "1.1", "node1", "small")
-	p.mustSave(t, k, rec("1.3", "node1", strings.Repeat("x", 60_000)))
+	p.mustSave(t, k, rec("1.3", "node1", strings.Repeat("x", 520_000)))
 }
 
 func TestServerWithoutCompareAndSwapIsRefused(t *testing.T) {

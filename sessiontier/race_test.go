@@ -101,7 +101,7 @@ func TestAcknowledgedSavesSurviveClaims(t *testing.T) {
 	for round := range 200 {
 		k := key(fmt.Sprintf("fenced%d", round))
 		owner.mustSave(t, k, rec("1.1", "node1", "1"))
-		claimed := make(chan Record)
+		claimed := make(chan Record, 1)
 		go func() {
 			r, err := other.Claim(t.Context(), k, "node2")
 			if err != nil {
@@ -111,7 +111,7 @@ func TestAcknowledgedSavesSurviveClaims(t *testing.T) {
 		}()
 		acknowledged := uint64(1)
 		var err error
-		for c := uint64(2); ; c++ {
+		for c := uint64(2); c < 20_000; c++ {
 			err = owner.Save(t.Context(), k, Record{Version: Version{1, c}, Owner: "node1", State: fmt.Append(nil, c)})
 			if err != nil {
 				break
@@ -129,7 +129,7 @@ func TestAcknowledgedSavesSurviveClaims(t *testing.T) {
 		}
 		other.wantRecord(t, k, r.Version.String(), "node2", string(r.State))
 	}
-	t.Logf("fenced %d late saves", fenced)
+	t.Logf("fenced %d late saves; conflicts met by the claims: %d", fenced, other.Stats().Conflicts)
 }
 
 // TestSavesOfOneSessionFromBothProxies: the owner's answers come through two proxies, out of order. The newest stays.

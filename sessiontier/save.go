@@ -9,7 +9,7 @@ import (
 
 // maxAttempts is how often a write is begun anew after somebody else wrote in between. Each time somebody got ahead, so the end is only
 // reached when a session is written from many sides at once.
-const maxAttempts = 16
+const maxAttempts = 64
 
 // Save stores a state on as many nodes as there are to be copies, at once. It returns nil when that many hold this version or a newer
 // one of the same generation and owner.
