@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -27,11 +28,13 @@ func StartMemcached(t testing.TB, options ...string) *Memcached {
 	return m
 }
 
-// FreeAddress returns a loopback address whose port was free a moment ago.
+// FreeAddress returns an address of the loopback network that nobody else uses, not even as the source of a connection
+// (those come from 127.0.0.1): a server that goes down finds it free when it comes back, and nobody answers in its place.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
+	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.N(254), rand.N(256), 1+rand.N(254))
 	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := lc.Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

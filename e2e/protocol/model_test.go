@@ -16,7 +16,8 @@ import (
 //	/get            answers the text
 //	/logout         ends the session
 //
-// All answer the text as it is then, and X-Node. how=inline|late|pull chooses how a change is reported (inline).
+// All answer the text as it is then, and X-Node. how=inline|late|pull chooses how a change is reported; else it is
+// inline, and late where a head has no room.
 type model struct {
 	*backend
 	before func(*call) bool // sees a request first; true: it has answered
@@ -163,6 +164,9 @@ func (m *model) operate(q *call, base string) reply {
 
 // run is the application.
 func (m *model) run(q *call, base string) {
+	if q.get("Expect") != "" {
+		q.say("HTTP/1.1 100 Continue\r\n\r\n")
+	}
 	_ = q.readBody() // a body that breaks off ends the connection after the answer
 	u, err := url.Parse(q.target)
 	if err != nil {
@@ -198,6 +202,9 @@ func (m *model) run(q *call, base string) {
 		r.body = s.text
 		q.reply(r)
 		return
+	}
+	if len(s.text) > 4096 && how == "" {
+		how = "late"
 	}
 	r := inline(id, s.version(), s.text)
 	switch how {
