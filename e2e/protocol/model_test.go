@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/url"
 	"strings"
@@ -96,11 +95,7 @@ func (m *model) answer(q *call) {
 			return
 		default:
 			if state, ok := q.lookup("Rehydra-State"); ok {
-				text, err := base64.RawURLEncoding.DecodeString(state)
-				if err != nil {
-					m.t.Errorf("Rehydra-State: %v", err)
-				}
-				m.install(base, have, string(text))
+				m.install(base, have, decode(m.t, state))
 			}
 			s := m.sessions[base]
 			if s == nil || have != "" && newer(have, s.version()) || have == "" && route != m.route {

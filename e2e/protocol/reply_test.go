@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// base64url is how states travel in fields: without padding.
+var base64url = base64.RawURLEncoding
+
 // reply is an adapter's answer in the making.
 type reply struct {
 	status   string   // "200 OK" if empty
@@ -23,7 +26,7 @@ func report(id, version, rest string) string {
 
 // stateField is Rehydra-State as it stands on the wire.
 func stateField(state string) string {
-	return "Rehydra-State: " + base64.RawURLEncoding.EncodeToString([]byte(state))
+	return "Rehydra-State: " + base64url.EncodeToString([]byte(state))
 }
 
 // inline is an answer with a new state in its head.
