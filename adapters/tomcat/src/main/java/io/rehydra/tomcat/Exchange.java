@@ -132,6 +132,7 @@ final class Exchange {
             return;
         }
         SessionRecord record = SessionRecord.of(session);
+        record.announce();
         toldId = session.getIdInternal();
         Report report = Report.of(Report.Kind.LATE, toldId, was(session), record.version(), session.getMaxInactiveInterval());
         if (mayHaveTrailers() && !hasLength()) {

@@ -18,6 +18,8 @@ final class SessionRecord {
     private static final String NOTE = SessionRecord.class.getName();
 
     private Version version = Version.UNKNOWN;
+    /** The tier has been told of the session, though not yet in which version it is. */
+    private boolean announced;
     /** SHA-256 of the state in that version; null: nothing was reported yet. */
     private byte[] digest;
     private final Map<String, byte[]> carried = new HashMap<>();
@@ -49,8 +51,14 @@ final class SessionRecord {
         return record == null ? Version.UNKNOWN : record.version();
     }
 
+    /** The version that the tier was told, {@link Version#UNKNOWN} if it was not told of the session at all. */
     synchronized Version version() {
-        return version;
+        return announced && version.isUnknown() ? Version.FIRST : version;
+    }
+
+    /** A response begins that tells of the session, and the version will follow. */
+    synchronized void announce() {
+        announced = true;
     }
 
     /** The session was installed in this version from this state. */
