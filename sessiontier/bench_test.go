@@ -1,0 +1,100 @@
+package sessiontier
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// BenchmarkSave stores the next version of a session, 1 KiB, as a proxy does after each request that changes it.
+func BenchmarkSave(b *testing.B) {
+	for _, nodes := range []int{0, 1, 2} {
+		b.Run(fmt.Sprintf("memcached=%d", nodes), func(b *testing.B) {
+			tier := benchmarkTier(b, nodes)
+			k := key("0123456789ABCDEF0123456789ABCDEF")
+			r := Record{Version: Version{1, 0}, Owner: "node1", TTL: time.Minute, State: make([]byte, 1024)}
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Version.Counter++
+				if err := tier.Save(context.Background(), k, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLookup reads a session of 1 KiB.
+func BenchmarkLookup(b *testing.B) {
+	for _, nodes := range []int{0, 1, 2} {
+		b.Run(fmt.Sprintf("memcached=%d", nodes), func(b *testing.B) {
+			tier := benchmarkTier(b, nodes)
+			k := key("0123456789ABCDEF0123456789ABCDEF")
+			if err := tier.Save(context.Background(), k, Record{Version: firstVersion, Owner: "node1", State: make([]byte, 1024)}); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := tier.Lookup(context.Background(), k); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// benchmarkTier opens a tier with as many copies as memcached servers; none: the embedded store.
+func benchmarkTier(b *testing.B, nodes int) *Tier {
+	cfg := Config{Kind: KindEmbedded, Timeout: time.Second}
+	for i := range nodes {
+		socket := fmt.Sprintf("%s/memcached%d", b.TempDir(), i)
+		args := []string{"-s", socket, "-t", "1"}
+		if os.Geteuid() == 0 {
+			args = append(args, "-u", "root")
+		}
+		server := exec.Command("memcached", args...)
+		if err := server.Start(); err != nil {
+			b.Fatalf("cannot start memcached (apt-get install memcached): %v", err)
+		}
+		b.Cleanup(func() {
+			_ = server.Process.Kill() // may have ended
+			_ = server.Wait()
+		})
+		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(socket); err == nil {
+				break
+			} else if time.Now().After(deadline) {
+				b.Fatal(err)
+			}
+		}
+		cfg.Kind, cfg.Copies = KindMemcached, nodes
+		cfg.Nodes = append(cfg.Nodes, Node{Name: fmt.Sprint("n", i+1), Address: socket})
+	}
+	tier, err := Open(cfg, zerolog.Nop())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(tier.Close)
+	return tier
+}
+
+// TestSaveAllocations bounds what the next version of a session costs in this process: rank, envelope, remembered handle.
+func TestSaveAllocations(t *testing.T) {
+	p := openTier(t, nil, nil)
+	k := key("0123456789ABCDEF0123456789ABCDEF")
+	r := Record{Version: Version{1, 0}, Owner: "node1", TTL: time.Minute, State: make([]byte, 1024)}
+	n := testing.AllocsPerRun(200, func() {
+		r.Version.Counter++
+		if err := p.Save(context.Background(), k, r); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 20 {
+		t.Errorf("a save in the embedded store allocates %v times, want at most 20", n)
+	}
+}
