@@ -215,8 +215,10 @@ func (p *Plan) conclude(b *upstream.Backend, err error) {
 		t.handoffs.settle(t.key(p.app, string(base)), p.st.version)
 	}
 	if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, errNoSuchSession) {
-		p.outcome = OutcomeUnprotected
 		t.counters.Unprotected.Add(1)
+		if p.outcome != OutcomeLost {
+			p.outcome = OutcomeUnprotected
+		}
 	}
 }
 
