@@ -131,9 +131,9 @@
             return;
         case "close":
             // The application ends its response itself and changes the session after that.
-            out.write("closed\n");
-            out.flush();
-            out.close();
+            response.getWriter().write("closed\n");
+            response.flushBuffer();
+            response.getWriter().close();
             request.getSession().setAttribute(k, v);
             return;
         case "error":
