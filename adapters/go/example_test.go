@@ -35,23 +35,24 @@ func Example() {
 		}
 		fmt.Fprintln(w, cart)
 	})
-	server := httptest.NewServer(sessions.Middleware(mux))
-	defer server.Close()
-
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		log.Fatal(err)
 	}
+	server := httptest.NewServer(sessions.Middleware(mux))
+	defer server.Close()
 	client := &http.Client{Jar: jar}
 	for _, item := range []string{"tea", "cups"} {
 		response, err := client.Post(server.URL+"/cart?item="+item, "", nil)
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		body, err := io.ReadAll(response.Body)
 		response.Body.Close()
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		fmt.Print(string(body))
 	}

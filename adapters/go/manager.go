@@ -80,7 +80,7 @@ func (o *Options) validate() error {
 		return errors.New(`cannot make sessions: no Route given; wanted the backend's name in the proxy's configuration, such as "node1"`)
 	}
 	if o.Route != "" && (!validID("x."+o.Route) || len(o.Route) > maxIDLength-33) {
-		return fmt.Errorf("cannot use Route %q: wanted up to %d letters, digits and -._~!*+=:", o.Route, maxIDLength-33)
+		return fmt.Errorf("cannot use Route %q: wanted up to %d letters, digits or characters of -._~!*+=: in it", o.Route, maxIDLength-33)
 	}
 	if len(o.App) > 255 || strings.ContainsFunc(o.App, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) {
 		return fmt.Errorf("cannot use App %q: wanted up to 255 visible ASCII characters without quotes and backslashes", o.App)

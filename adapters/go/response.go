@@ -50,7 +50,7 @@ func (w *responseWriter) WriteHeader(status int) {
 		w.status = status
 		w.head = w.inner.Header().Clone()
 		if status == http.StatusSwitchingProtocols {
-			w.commit(false)
+			_ = w.commit(false) // no body waits that could fail
 		}
 	}
 }

@@ -26,7 +26,10 @@ func TestTransparent(t *testing.T) {
 			w.WriteHeader(http.StatusTeapot)
 			io.WriteString(w, "tea")
 		},
-		"twice":        func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(201); w.WriteHeader(404) },
+		"twice": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusCreated)
+			w.WriteHeader(http.StatusNotFound)
+		},
 		"redirect":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", http.StatusFound) },
 		"not modified": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) },
 		"no content": func(w http.ResponseWriter, _ *http.Request) {

@@ -70,7 +70,7 @@ func TestSessionAPI(t *testing.T) {
 }
 
 func TestWithoutMiddleware(t *testing.T) {
-	r, err := http.NewRequestWithContext(context.Background(), "GET", "/", nil)
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
