@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -102,10 +101,10 @@ func TestRestartBetweenTwoExchanges(t *testing.T) {
 // TestStoppedNode: a stopped process (SIGSTOP) accepts connections and never answers.
 func TestStoppedNode(t *testing.T) {
 	servers := startServers(t, 2)
-	p := openTier(t, servers, nil)
+	p := openTier(t, servers, func(c *Config) { c.Timeout = 100 * time.Millisecond })
 	k := key("stopped")
 	p.mustSave(t, k, rec("1.1", "node1", "a"))
-	servers[0].signal(syscall.SIGSTOP)
+	servers[0].pause()
 	begun := time.Now()
 	err := p.Save(ctxFor(t, 250*time.Millisecond), k, rec("1.2", "node1", "b"))
 	var incomplete *IncompleteError
@@ -125,7 +124,7 @@ func TestStoppedNode(t *testing.T) {
 		t.Errorf("17 saves beside a node known to be down took %v: they wait for it", took)
 	}
 	r := p.mustClaim(t, k, "node2", "2.0")
-	servers[0].signal(syscall.SIGCONT)
+	servers[0].resume()
 	p.waitNode(t, 0, true)
 	p.wantRecord(t, k, "2.0", "node2", string(r.State)) // though n1 holds 1.1, or 1.2
 	p.wantSave(t, k, rec("1.30", "node1", "late"), ErrFenced)
@@ -143,11 +142,11 @@ func TestStandIn(t *testing.T) {
 	p.mustSave(t, k, rec("1.1", "node1", "a"))
 	places := p.rank(k.storeKey())
 	first, third := int(places[0]), int(places[2])
-	servers[first].signal(syscall.SIGSTOP)
+	servers[first].pause()
 	p.mustSave(t, k, rec("1.2", "node1", "b")) // complete, on the second and the third
 	p.waitNode(t, first, false)
 	p.mustSave(t, k, rec("1.3", "node1", "c"))
-	servers[first].signal(syscall.SIGCONT)
+	servers[first].resume()
 	p.waitNode(t, first, true)
 	p.wantRecord(t, k, "1.3", "node1", "c") // though the first holds 1.1
 	p.mustSave(t, k, rec("1.4", "node1", "d"))
@@ -187,12 +186,12 @@ func TestUnavailableIsNotAbsent(t *testing.T) {
 	k := key("single")
 	p.mustSave(t, k, rec("1.1", "node1", "a"))
 	home := int(p.rank(k.storeKey())[0])
-	servers[home].signal(syscall.SIGSTOP)
+	servers[home].pause()
 	p.wantLookup(t, k, ErrUnavailable)
 	if _, err := p.Claim(t.Context(), k, "node2"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("Claim: %v, want %v", err, ErrUnavailable)
 	}
-	servers[home].signal(syscall.SIGCONT)
+	servers[home].resume()
 	p.waitNode(t, home, true)
 	p.wantRecord(t, k, "1.1", "node1", "a") // a failed look-up was not taken for "unknown"
 }
@@ -204,7 +203,7 @@ func TestEndWhileANodeIsCutOff(t *testing.T) {
 	ended, again := key("ended"), key("again")
 	p.mustSave(t, ended, rec("1.9", "node1", "a"))
 	p.mustSave(t, again, rec("1.9", "node1", "a"))
-	servers[0].signal(syscall.SIGSTOP)
+	servers[0].pause()
 	p.waitNode(t, 0, false)
 	for _, k := range []Key{ended, again} {
 		if err := p.End(t.Context(), k, time.Minute); err != nil {
@@ -213,7 +212,7 @@ func TestEndWhileANodeIsCutOff(t *testing.T) {
 		p.wantLookup(t, k, ErrEnded)
 	}
 	p.wantSave(t, again, rec("1.1", "node1", "b"), ErrIncomplete) // starts over on the node that is there
-	servers[0].signal(syscall.SIGCONT)
+	servers[0].resume()
 	other.waitNode(t, 0, true)
 	other.wantLookup(t, ended, ErrEnded)
 	other.wantRecord(t, again, "1.1", "node1", "b")
@@ -234,13 +233,13 @@ func TestEndWhileAllNodesAreDown(t *testing.T) {
 	p := openTier(t, servers, nil)
 	k := key("ended")
 	p.mustSave(t, k, rec("1.5", "node1", "a"))
-	servers[0].signal(syscall.SIGSTOP)
+	servers[0].pause()
 	p.waitNode(t, 0, false)
 	if err := p.End(t.Context(), k, time.Minute); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("End: %v, want %v", err, ErrUnavailable)
 	}
 	p.wantLookup(t, k, ErrEnded)
-	servers[0].signal(syscall.SIGCONT)
+	servers[0].resume()
 	eventually(t, "the tombstone is written", func() bool { return p.held(t, k)["n1"] == CopyTombstone })
 	openTier(t, servers, nil).wantLookup(t, k, ErrEnded)
 }
@@ -252,14 +251,14 @@ func TestStartOverIsNewerThanACopyNobodySaw(t *testing.T) {
 	p := openTier(t, servers, nil)
 	k := key("twice")
 	p.mustSave(t, k, rec("4.9", "node1", "old"))
-	servers[0].signal(syscall.SIGSTOP)
+	servers[0].pause()
 	p.waitNode(t, 0, false)
 	servers[1].kill()
 	servers[1].start()
 	fresh := openTier(t, servers, nil) // a proxy that knows nothing
 	fresh.waitNode(t, 1, true)
 	fresh.wantSave(t, k, rec("1.1", "node2", "new"), ErrIncomplete)
-	servers[0].signal(syscall.SIGCONT)
+	servers[0].resume()
 	fresh.waitNode(t, 0, true)
 	fresh.wantRecord(t, k, "1.1", "node2", "new")
 	fresh.mustSave(t, k, rec("1.2", "node2", "newer"))

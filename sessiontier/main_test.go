@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -77,6 +78,26 @@ func (s *memcachedServer) signal(sig syscall.Signal) {
 	}
 }
 
+// pause stops the process, and waits until it really stands still: the signal alone leaves it time for another answer.
+func (s *memcachedServer) pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	eventually(s.t, "memcached stands still", func() bool {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.cmd.Process.Pid))
+		if err != nil || len(tasks) == 0 {
+			s.t.Fatalf("cannot read the state of memcached: %v", err)
+		}
+		for _, task := range tasks {
+			if stat, err := os.ReadFile(task); err != nil || !bytes.Contains(stat, []byte(") T ")) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func (s *memcachedServer) resume() { s.signal(syscall.SIGCONT) }
+
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -126,7 +147,7 @@ type proxy struct {
 // openTier opens a tier on the servers, which are named n1, n2, ..., and closes it with the test.
 func openTier(t *testing.T, servers []*memcachedServer, change func(*Config)) proxy {
 	t.Helper()
-	cfg := Config{Kind: KindMemcached, Copies: min(2, len(servers)), Retry: 20 * time.Millisecond}
+	cfg := Config{Kind: KindMemcached, Copies: min(2, len(servers)), Retry: 20 * time.Millisecond, Timeout: 300 * time.Millisecond}
 	for i, s := range servers {
 		cfg.Nodes = append(cfg.Nodes, Node{Name: fmt.Sprintf("n%d", i+1), Address: s.address()})
 	}

@@ -24,7 +24,9 @@ type memcachedStore struct {
 
 	current atomic.Pointer[link]
 	mu      sync.Mutex // held while a link is made, so that a server that is down is not dialled by all at once
-	closed  bool       // guarded by mu
+	closed  bool       // guarded by mu, as what follows
+	tried   time.Time  // when the last attempt to make a link ended
+	lastErr error      // what came of it
 }
 
 // link is a client and what is known of the server it reaches. Any failed exchange ends it: after a server's restart each
@@ -144,12 +146,13 @@ func (s *memcachedStore) do(exchange func(*link) error) error {
 	}
 }
 
-// link returns the current link, or makes one. The first exchange of a link is done here, alone: the library makes the list of idle
-// connections at the end of its first exchange, without care for others that do the same.
+// link returns the current link, or makes one. Those that wait while one is made share what comes of it, be it an error: waiting
+// one after the other for a server that hangs would take each its own time-out.
 func (s *memcachedStore) link() (*link, error) {
 	if l := s.current.Load(); l != nil {
 		return l, nil
 	}
+	begun := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.current.Load(); l != nil {
@@ -158,6 +161,20 @@ func (s *memcachedStore) link() (*link, error) {
 	if s.closed {
 		return nil, fmt.Errorf("%w: closed", errDown)
 	}
+	if s.lastErr != nil && s.tried.After(begun) {
+		return nil, s.lastErr
+	}
+	l, err := s.newLink()
+	s.tried, s.lastErr = time.Now(), err
+	if err == nil {
+		s.current.Store(l)
+	}
+	return l, err
+}
+
+// newLink connects. The first exchange of a link is done here, alone: the library makes the list of idle connections at the end of its
+// first exchange, without care for others that do the same.
+func (s *memcachedStore) newLink() (*link, error) {
 	client, err := memcache.New(s.address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDown, err)
@@ -173,7 +190,6 @@ func (s *memcachedStore) link() (*link, error) {
 		_ = client.Close() // always nil: it only closes idle connections
 		return nil, fmt.Errorf("%w: it runs without compare-and-swap (option -C), which would let old copies replace new ones", errRefused)
 	}
-	s.current.Store(l)
 	return l, nil
 }
 

@@ -23,7 +23,9 @@ type node struct {
 	timeout  time.Duration
 
 	down     atomic.Bool
-	failures atomic.Int32 // in a row, since the last exchange that worked
+	failures atomic.Int32 // one after the other, since the last exchange that worked
+	failedAt atomic.Int64 // when the last of them was counted, in ns since born
+	born     time.Time
 	errors   atomic.Uint64
 	pending  pendingEnds
 
@@ -31,8 +33,9 @@ type node struct {
 	turn sync.Mutex
 }
 
-// failuresToDown is how many exchanges in a row must time out before a node counts as down. A node that refuses or breaks connections is
-// down at once.
+// failuresToDown is how many exchanges must time out, each begun after the one before had, until a node is suspected to be down; a probe
+// then decides. Those that run at the same time count as one: a moment without processor time makes all of them fail, here. A node
+// that refuses or breaks connections is down at once.
 const failuresToDown = 3
 
 // alive says that the node may be used. A tier starts with all its nodes alive, until they show otherwise.
@@ -73,13 +76,19 @@ func (n *node) use(ctx context.Context, exchange func() error) error {
 	if !n.alive() { // it went down while this waited
 		return fmt.Errorf("node %q: %w", n.name, errDown)
 	}
+	begun := time.Since(n.born)
 	err := exchange()
-	n.judge(err)
+	n.judge(err, begun)
 	if err != nil {
 		return fmt.Errorf("node %q: %w", n.name, err)
 	}
 	return nil
 }
+
+// slotPatience is how long an exchange waits for a slot, in time-outs of the node, if the caller's ctx does not end before. A herd of sessions
+// must wait its turn rather than be told that the store does not answer; when the node goes down, those who wait find out one after the
+// other as the slots come free.
+const slotPatience = 20
 
 func (n *node) takeSlot(ctx context.Context) error {
 	select {
@@ -87,7 +96,7 @@ func (n *node) takeSlot(ctx context.Context) error {
 		return nil
 	default:
 	}
-	wait := time.NewTimer(n.timeout)
+	wait := time.NewTimer(slotPatience * n.timeout)
 	defer wait.Stop()
 	select {
 	case n.slots <- struct{}{}:
@@ -99,20 +108,32 @@ func (n *node) takeSlot(ctx context.Context) error {
 	}
 }
 
-// judge counts an exchange's outcome and takes the node out when it has to be.
-func (n *node) judge(err error) {
+// judge counts the outcome of an exchange that began at `begun`, since born, and takes the node out when it has to be.
+func (n *node) judge(err error, begun time.Duration) {
 	switch {
 	case err == nil, errors.Is(err, errMiss), errors.Is(err, errConflict), errors.Is(err, errTooLarge):
 		if n.failures.Load() != 0 {
 			n.failures.Store(0)
 		}
+		return
 	case errors.Is(err, errRefused):
 		n.errors.Add(1) // it is there, and says no: another write may go through
-	default:
-		n.errors.Add(1)
-		if n.failures.Add(1) >= failuresToDown || isBroken(err) {
-			n.setDown(err)
+		return
+	}
+	n.errors.Add(1)
+	if isBroken(err) {
+		n.setDown(err)
+		return
+	}
+	if last := n.failedAt.Load(); int64(begun) < last || !n.failedAt.CompareAndSwap(last, int64(time.Since(n.born))) {
+		return // ran beside one that was counted
+	}
+	if n.failures.Add(1) == failuresToDown {
+		if n.store.ping() == nil {
+			n.failures.Store(0)
+			return
 		}
+		n.setDown(err)
 	}
 }
 
@@ -138,6 +159,7 @@ func (n *node) setUp() {
 // probe asks the node whether it answers, whatever is thought of it, and changes its state accordingly. Only the tier's prober calls
 // it, so a node that is down gets one connection at a time.
 func (n *node) probe() {
+	begun := time.Since(n.born)
 	err := n.store.ping()
 	switch {
 	case err == nil:
@@ -146,7 +168,7 @@ func (n *node) probe() {
 		n.errors.Add(1)
 		n.setDown(err) // it cannot be used as it is
 	default:
-		n.judge(err)
+		n.judge(err, begun)
 	}
 }
 

@@ -76,7 +76,7 @@ func (t *Tier) addNode(cfg Config, n Node, s store) {
 	failover := slices.Contains(cfg.FailoverOnly, n.Name)
 	t.nodes = append(t.nodes, &node{
 		name: n.Name, address: n.Address, failover: failover, store: s, log: t.log,
-		slots: make(chan struct{}, cfg.Connections), timeout: cfg.Timeout,
+		slots: make(chan struct{}, cfg.Connections), timeout: cfg.Timeout, born: time.Now(),
 	})
 	t.seeds = append(t.seeds, xxhash.Sum64String(n.Name))
 	t.failover = append(t.failover, failover)
