@@ -154,7 +154,7 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 	if err != nil {
 		return t.absent(key, err)
 	}
-	t.noteStored(key, r.Version, r.TTL, false)
+	t.noteFound(key, r, claim)
 	st := standing{have: HaveVersion, version: r.Version}
 	if !claim {
 		return st, nil

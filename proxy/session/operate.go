@@ -225,7 +225,11 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 			*r = told
 		}
 		r.Kind = StateSame
-		t.noteAt(t.key(r.App, r.Base), b)
+		key := t.key(r.App, r.Base)
+		t.noteAt(key, b)
+		if k, ok := t.index.get(key); ok {
+			t.renewIfDue(key, &k, k.ttl)
+		}
 		return t.forgetWas(ctx, r)
 	case 410:
 		if a.fields.Sessions > 0 {

@@ -70,20 +70,26 @@ func (t *Tier) isStored(r *Report) bool {
 	if !ok || k.stored.Compare(r.Version) != 0 {
 		return false
 	}
+	t.renewIfDue(key, &k, r.TTL)
+	return true
+}
+
+// renewIfDue sees to it that copies which are not written, since the session does not change, outlive it, and that missing ones are
+// made again.
+func (t *Tier) renewIfDue(key Key, k *known, ttl time.Duration) {
 	age := t.cfg.Now().Sub(k.storedAt)
 	due := age >= renewUnlimited
-	if r.TTL > 0 {
-		due = age >= r.TTL/renewPart
+	if ttl > 0 {
+		due = age >= ttl/renewPart
 	}
 	if due || k.incomplete && age >= mendAfter {
-		t.renew(key, r.TTL)
+		t.renew(key)
 	}
-	return true
 }
 
 // renew stores the copies of a session again, in the background. When too many
 // renewals run it is left for the session's next request.
-func (t *Tier) renew(key Key, ttl time.Duration) {
+func (t *Tier) renew(key Key) {
 	select {
 	case t.slots <- struct{}{}:
 	default:

@@ -107,6 +107,24 @@ func (t *Tier) noteStored(key Key, v Version, ttl time.Duration, incomplete bool
 	t.unknown.forget(key)
 }
 
+// noteFound records what a look-up found, or what a claim wrote. Neither says on how many nodes: the copies count as incomplete, so
+// that the session's next answers see to them. A look-up does not renew what it finds, and nobody knows how old that is.
+func (t *Tier) noteFound(key Key, r Record, claimed bool) {
+	now := t.cfg.Now()
+	t.index.update(key, now, func(k *known) {
+		switch order := r.Version.Compare(k.stored); {
+		case order > 0 && claimed:
+			k.storedAt = now
+		case order > 0:
+			k.storedAt = time.Time{}
+		default:
+			return
+		}
+		k.stored, k.incomplete, k.ttl = r.Version, true, r.TTL
+	})
+	t.unknown.forget(key)
+}
+
 // unknownIDs remembers for a moment which ids were looked up in vain, so that
 // an id that a client goes on to send costs neither a look-up nor a second
 // round trip each time. Bounded: when full it starts over.
