@@ -70,7 +70,7 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
 		p.st.have = HaveAsk
 		return nil
 	}
-	p.alive = k.alive(now)
+	p.alive, p.app = k.alive(now), k.app
 	if k.at(b) && string(route) == b.Route() {
 		return nil // a plain sticky request: no need to look
 	}
