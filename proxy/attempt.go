@@ -29,7 +29,10 @@ const (
 	maxResponseFields = 512
 )
 
-var errUnasked = errors.New("101 without a request for it")
+var (
+	errUnasked = errors.New("101 without a request for it")
+	errCut     = errors.New("the drain is over")
+)
 
 // attempt sends the request to b and, when b answers, answers the client.
 func (x *exchange) attempt(b *upstream.Backend) result {
@@ -42,7 +45,7 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 	for fresh := false; ; {
 		c, err := x.connect(b, fresh)
 		if err != nil {
-			return result{elsewhere: true, fail: failConnect}
+			return result{elsewhere: err != errCut, fail: failConnect}
 		}
 		reused, epoch := c.Reused, c.Epoch()
 		s, err := x.try(b, c)
@@ -99,7 +102,15 @@ func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, e
 	if errors.As(err, &ce) {
 		b.ReportConnect(ce)
 	}
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	x.c.backend.Store(c)
+	if x.s.ctx.Err() != nil { // the drain's cut came before it could see c
+		_ = c.Close()
+		return nil, errCut
+	}
+	return c, nil
 }
 
 // report tells b's state machine what an attempt saw of it.

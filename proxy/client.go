@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rehydra/proxy/upstream"
 )
 
 // clientBuffer is the size of a client connection's reader: a head that fits it
@@ -22,6 +24,9 @@ type client struct {
 	read  rolling
 	write rolling
 	in    int64 // bytes read since the connection was made
+	// backend is the connection that the current request is sent on, for the
+	// drain, which cuts what is left. One that was given back may stand here.
+	backend atomic.Pointer[upstream.Conn]
 }
 
 // The states of a client connection, for the drain.

@@ -61,6 +61,7 @@ func (x *exchange) begin() {
 // end gives back what the request borrowed and logs it.
 func (x *exchange) end() {
 	x.plan.Done()
+	x.c.backend.Store(nil)
 	x.returnBuffer()
 	if x.s.access != nil {
 		x.s.access.write(x)

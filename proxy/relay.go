@@ -103,6 +103,9 @@ func (x *exchange) appendEnd() {
 func (x *exchange) finish() (next bool) {
 	if x.flush() != nil {
 		x.event.failure = "client gone"
+		if x.event.bytes == 0 {
+			x.event.status = 0
+		}
 		return false
 	}
 	if !x.closeClient {

@@ -217,6 +217,9 @@ func (x *exchange) appendTrailerField(list []byte) {
 
 // appendClientConnection appends what our connection to the client needs said.
 func (x *exchange) appendClientConnection() {
+	if x.s.draining.Load() {
+		x.closeClient = true // the drain began while the request ran
+	}
 	switch {
 	case x.closeClient:
 		x.out = append(x.out, "Connection: close\r\n"...)

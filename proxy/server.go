@@ -191,18 +191,23 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	case <-done:
 	case <-ctx.Done():
 		cut = s.cutAll()
-		s.cancel()
 		<-done
 	}
 	s.cancel()
 	return cut
 }
 
+// cutAll ends every connection, and what its request waits for: a backend that
+// does not answer must not keep the process.
 func (s *Server) cutAll() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.cancel() // before: see exchange.connect
 	for c := range s.clients {
 		_ = c.conn.Close() // it is cut, whatever Close says
+		if b := c.backend.Load(); b != nil {
+			_ = b.Close()
+		}
 	}
 	return len(s.clients)
 }
