@@ -180,8 +180,6 @@ func (a answer) line(name string) string {
 	return ""
 }
 
-func base64ed(state []byte) string { return base64.RawURLEncoding.EncodeToString(state) }
-
 func baseID(id string) string { base, _, _ := strings.Cut(id, "."); return base }
 
 func wantEqual[T comparable](t *testing.T, what string, got, want T) {

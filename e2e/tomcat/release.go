@@ -20,14 +20,16 @@ type Release struct {
 	jakarta bool   // speaks jakarta.servlet, not javax.servlet
 }
 
+// copyGoal is the Maven goal that downloads one artifact.
+const copyGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+
 // The releases that the adapter is tested with: one of each branch that it is for.
 var (
-	Tomcat7   = Release{"7.0.109", "ebfeb051e6da24bce583a4105439bfdafefdc7c5bdd642db2ab07e056211cb31", false}
-	Tomcat8   = Release{"8.5.100", "163abe51289dd09dc375791888d6f2d5508c06050548dc4fc7700251f4bebaca", false}
-	Tomcat9   = Release{"9.0.117", "f74a0b061e2b0068ec2a17a5e01c250851f6f30f362c8127209a2a6ef7952b29", false}
-	Tomcat10  = Release{"10.1.59", "15e435e8ecafd30e500dec7cd30fc289aed4cd8743db14d55024896be77d9241", true}
-	Tomcat11  = Release{"11.0.24", "10efed90bf330114af66279e43dcf211ecfcf7b88e618757954ac88329600cba", true}
-	downloads = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+	Tomcat7  = Release{"7.0.109", "ebfeb051e6da24bce583a4105439bfdafefdc7c5bdd642db2ab07e056211cb31", false}
+	Tomcat8  = Release{"8.5.100", "163abe51289dd09dc375791888d6f2d5508c06050548dc4fc7700251f4bebaca", false}
+	Tomcat9  = Release{"9.0.117", "f74a0b061e2b0068ec2a17a5e01c250851f6f30f362c8127209a2a6ef7952b29", false}
+	Tomcat10 = Release{"10.1.59", "15e435e8ecafd30e500dec7cd30fc289aed4cd8743db14d55024896be77d9241", true}
+	Tomcat11 = Release{"11.0.24", "10efed90bf330114af66279e43dcf211ecfcf7b88e618757954ac88329600cba", true}
 )
 
 // Releases returns every release above, oldest first.
@@ -88,7 +90,7 @@ func Fetch(ctx context.Context, r Release) (home string, err error) {
 }
 
 func (r Release) download(ctx context.Context, dir string) error {
-	err := run(ctx, dir, "mvn", "-q", "-B", downloads, "-Dartifact=org.apache.tomcat:tomcat:"+r.Version+":tar.gz",
+	err := run(ctx, dir, "mvn", "-q", "-B", copyGoal, "-Dartifact=org.apache.tomcat:tomcat:"+r.Version+":tar.gz",
 		"-DoutputDirectory="+dir, "-Dmdep.overWriteReleases=true")
 	if err != nil {
 		return fmt.Errorf("cannot download Tomcat %q: %w", r.Version, err)
