@@ -188,6 +188,10 @@ func (t *Tier) readAndSave(ctx context.Context, b *upstream.Backend, r *Report, 
 			Int("max_state", t.cfg.MaxState).Msg("session not stored: its state is too large; the older copy stays")
 		return err
 	}
+	if err != nil && t.isFormerOwners(r) {
+		t.saved(t.key(r.App, r.Base), b, Record{Version: r.Version}, ErrFenced)
+		return fmt.Errorf("%w: %w", ErrFenced, err)
+	}
 	if err != nil {
 		t.log.Warn().Err(err).Str("app", r.App).Str("session", Shorten(r.Base)).Msg("session unprotected: it could not be read")
 		return err
@@ -196,6 +200,13 @@ func (t *Tier) readAndSave(ctx context.Context, b *upstream.Backend, r *Report, 
 		return errNoSuchSession // no adapter answered: nothing of it is believed
 	}
 	return t.take(ctx, b, r, a)
+}
+
+// isFormerOwners reports whether r is of an older generation than one that is known to be stored. It may still be a new session under
+// an id that ended elsewhere, so it is the last word only where the backend cannot be asked.
+func (t *Tier) isFormerOwners(r *Report) bool {
+	k, ok := t.index.get(t.key(r.App, r.Base))
+	return ok && !r.Version.IsZero() && r.Version.Generation < k.stored.Generation
 }
 
 // take acts on the answer to a read.
