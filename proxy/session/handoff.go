@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"rehydra/jvmroute"
 	"rehydra/proxy/upstream"
@@ -139,7 +140,11 @@ func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Bac
 func (t *Tier) fly(ctx context.Context, f *flight, key Key, id string, at place) {
 	f.err = ErrNotNow // what the others see if this one does not get to its end
 	defer func() { t.handoffs.land(key, f) }()
+	begun := time.Now()
 	f.result, f.err = t.bring(ctx, key, id, f.backend, f.claim, at)
+	if f.err == nil && f.result.installed && t.counters.RestoreTime != nil {
+		t.counters.RestoreTime.Observe(time.Since(begun).Seconds())
+	}
 }
 
 // bring looks the session up and, if b must get it, claims and installs it.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ const (
 	maxIndexed    = 256 << 10
 	evictionProbe = 8
 	maxContexts   = 256
+	maxApps       = 256
 )
 
 // index remembers what this proxy knows of the sessions it has forwarded: at
@@ -25,8 +27,9 @@ const (
 type index struct {
 	seed     maphash.Seed
 	shards   [indexShards]indexShard
-	contexts atomic.Pointer[[]string] // context paths of all apps seen, for appFor
-	mu       sync.Mutex               // serialises changes of contexts
+	contexts atomic.Pointer[[]string] // context paths of all apps seen, for find
+	apps     atomic.Pointer[[]string] // names of the apps seen, for whoever has only an id
+	mu       sync.Mutex               // serialises changes of contexts and apps
 }
 
 type indexShard struct {
@@ -67,6 +70,7 @@ func newIndex() *index {
 		x.shards[i].entries = make(map[string]*indexEntry)
 	}
 	x.contexts.Store(new([]string))
+	x.apps.Store(new([]string))
 	return x
 }
 
@@ -114,7 +118,7 @@ func (x *index) get(key Key) (known, bool) {
 
 // update changes what is known of a session, starting from nothing if need be.
 func (x *index) update(key Key, now time.Time, change func(*known)) {
-	x.addContext(contextPath(key.App))
+	x.addApp(key.App)
 	s := x.shard([]byte(key.BaseID))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,25 +225,27 @@ func hasSegmentPrefix(path []byte, prefix string) bool {
 		(len(path) == len(prefix) || path[len(prefix)] == '/')
 }
 
-func (x *index) addContext(context string) {
-	if context == "" || x.hasContext(context) {
-		return
+// addApp remembers the name of an app and its context path. Past their bounds
+// no more are learned: contexts then are no longer certain, and a look for an id
+// in every app leaves some out.
+func (x *index) addApp(app string) {
+	if slices.Contains(*x.apps.Load(), app) {
+		return // and its context path with it
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	old := *x.contexts.Load()
-	if x.hasContext(context) || len(old) >= maxContexts {
-		return
+	if context := contextPath(app); context != "" {
+		appendOnce(&x.contexts, context, maxContexts)
 	}
-	next := append(append(make([]string, 0, len(old)+1), old...), context)
-	x.contexts.Store(&next)
+	appendOnce(&x.apps, app, maxApps)
 }
 
-func (x *index) hasContext(context string) bool {
-	for _, c := range *x.contexts.Load() {
-		if c == context {
-			return true
-		}
+// appendOnce puts a list with text in the place of one without.
+func appendOnce(list *atomic.Pointer[[]string], text string, bound int) {
+	old := *list.Load()
+	if len(old) >= bound || slices.Contains(old, text) {
+		return
 	}
-	return false
+	next := append(append(make([]string, 0, len(old)+1), old...), text)
+	list.Store(&next)
 }

@@ -32,7 +32,14 @@ type Config struct {
 // Counters count what happened to sessions, since the start.
 type Counters struct {
 	Saves, Restores, Lost, Fenced, Unprotected atomic.Uint64
+	// RestoreTime is told how long each hand-over took, from the look-up to the
+	// state being at the backend or ready to go there with the request; nil: nobody
+	// wants to know.
+	RestoreTime Observer
 }
+
+// Observer takes measurements; a histogram.
+type Observer interface{ Observe(seconds float64) }
 
 // Tier keeps the sessions of one pool. It is safe for concurrent use.
 type Tier struct {
