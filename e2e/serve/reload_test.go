@@ -69,10 +69,10 @@ func TestReloadUnderLoad(t *testing.T) {
 	one, two, three := start(t, "node1", nil), start(t, "node2", nil), start(t, "node3", nil)
 	quiet := settings{"log": {`access = false`}}
 	p := serve(t, quiet, one, two)
-	stop := p.stream(8)
+	stop := p.stream(4)
 	one.waitSeen("/stream", 20)
 	two.waitSeen("/stream", 20)
-	for range 5 {
+	for range 2 {
 		p.reload(quiet.toml(one, two, three), reloaded)
 		three.waitSeen("/stream", three.seen("/stream")+10)
 		p.reload(quiet.toml(two, three), reloaded)
@@ -80,7 +80,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		gone := one.seen("/stream")
 		three.waitSeen("/stream", three.seen("/stream")+50)
 		// Requests that began before may still have arrived: one for each connection at most.
-		if late := one.seen("/stream") - gone; late > 8 {
+		if late := one.seen("/stream") - gone; late > 4 {
 			t.Errorf("%d requests went to a backend that the configuration does not hold", late)
 		}
 		p.reload(quiet.toml(one, two), reloaded)
