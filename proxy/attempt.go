@@ -45,7 +45,7 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 	for fresh := false; ; {
 		c, err := x.connect(b, fresh)
 		if err != nil {
-			return result{elsewhere: err != errCut, fail: failConnect}
+			return result{elsewhere: !errors.Is(err, errCut), fail: failConnect}
 		}
 		reused, epoch := c.Reused, c.Epoch()
 		s, err := x.try(b, c)
@@ -180,7 +180,7 @@ func (x *exchange) awaitFinal(c *upstream.Conn, firstByte time.Duration) (answer
 	x.resp.MaxFields = maxResponseFields
 	for interim := 0; interim <= maxInterim; interim++ {
 		if _, err := c.R.Peek(1); err != nil {
-			if !answered && u.expects && isTimeout(err) {
+			if u.expects && isTimeout(err) {
 				if err := x.letBodyGo(c, firstByte); err != nil {
 					return answered, err
 				}
@@ -234,7 +234,9 @@ func (x *exchange) letBodyGo(c *upstream.Conn, firstByte time.Duration) error {
 	u.expects = false
 	if u.held {
 		u.held = false
-		if _, err := x.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n")); err != nil {
+		n, err := x.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		x.event.bytes += int64(n)
+		if err != nil {
 			x.clientFailed = true
 			return err
 		}
@@ -243,10 +245,16 @@ func (x *exchange) letBodyGo(c *upstream.Conn, firstByte time.Duration) error {
 	return nil
 }
 
-// needed reports whether the answer in x.resp is an adapter's 428.
+// needed reports whether the answer in x.resp is an adapter's and means that the
+// application was not called: a 428 (value is its Rehydra-Need), or a 400 to a
+// state that the adapter cannot read (value is nil).
 func (x *exchange) needed() (value []byte, ok bool) {
-	if x.resp.Status != 428 || !x.plan.MayNeed() || string(x.resp.Get(http1.RehydraAdapter)) != "1" {
+	status := x.resp.Status
+	if status != 428 && status != 400 || !x.plan.MayNeed() || string(x.resp.Get(http1.RehydraAdapter)) != "1" {
 		return nil, false
+	}
+	if status == 400 {
+		return nil, x.plan.SentState() && !x.resp.Has(http1.RehydraSession)
 	}
 	value = x.resp.Get(http1.RehydraNeed)
 	return value, value != nil
@@ -265,6 +273,10 @@ func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) 
 	x.body.stopPump()
 	if !x.body.resendable() {
 		return result{fail: failBodyLost}, false
+	}
+	if need == nil {
+		x.plan.Unreadable(b)
+		return result{}, true
 	}
 	if err := x.plan.Needed(x.s.ctx, b, value); err != nil {
 		return x.notAimed(b, err), false

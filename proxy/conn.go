@@ -61,9 +61,13 @@ func (x *exchange) readHead() bool {
 	switch {
 	case errors.As(err, &protocol):
 		x.refuse(malformed(protocol))
-	case isTimeout(err) && c.r.Buffered() > 0:
-		x.refuse(failure{status: 408, reason: "header time-out", sentence: "the request's head did not arrive in time"})
+	case isTimeout(err) && (c.r.Buffered() > 0 || len(x.headScratch) > 0):
+		x.refuse(failHeaderTimeout)
+	default:
+		return false // the client is gone: there was no request
 	}
+	x.req.Method = nil // of what is no request nothing is logged
+	x.end()
 	return false
 }
 

@@ -40,8 +40,10 @@ var (
 	failBodyLost    = failure{502, "body lost", "the request cannot be sent a second time", false}
 	failBodyTimeout = failure{408, "body time-out", "the request's body did not arrive in time", false}
 	failBodyCut     = failure{400, "body cut", "the request's body ended too early", false}
-	failMethod      = failure{405, "method", "this method is not allowed here", false}
-	failPanic       = failure{500, "panic", "the proxy failed", false}
+	// The client, and we ourselves.
+	failHeaderTimeout = failure{408, "header time-out", "the request's head did not arrive in time", false}
+	failMethod        = failure{405, "method", "this method is not allowed here", false}
+	failPanic         = failure{500, "panic", "the proxy failed", false}
 )
 
 // malformed is the failure of a request that is not valid HTTP.

@@ -237,7 +237,8 @@ func (x *exchange) relayInterim() error {
 	x.out = http1.AppendStatusLine(x.out, x.resp.Status, x.resp.Reason)
 	x.appendFields()
 	x.out = append(x.out, "\r\n"...)
-	_, err := x.c.Write(x.out)
+	n, err := x.c.Write(x.out)
+	x.event.bytes += int64(n)
 	x.out = x.out[:0]
 	if err != nil {
 		x.clientFailed = true
