@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -128,7 +129,7 @@ func (x *exchange) dispatch() (next bool) {
 	for {
 		b, sticky, err := x.pool.Choose(x.routes, x.tried)
 		if err != nil {
-			if err == upstream.ErrForced {
+			if errors.Is(err, upstream.ErrForced) {
 				last = failForced
 			}
 			return x.refuse(last)

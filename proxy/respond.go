@@ -83,6 +83,11 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	x.appendResponseHead()
 	c.SetReadTimeout(x.pool.Config().Timeouts.Idle)
 	err := x.relayBody(c)
+	if atEnd && trailerTooLong(err) {
+		// A state over the limit: the body itself is whole. The session is asked
+		// for as if the trailers were missing; the connection is of no use.
+		err, resp.KeepAlive = nil, false
+	}
 	b.AddTraffic(int64(len(x.toBackend)), x.event.body)
 	if atEnd && (err == nil || x.clientFailed) {
 		if err == nil {
@@ -107,6 +112,13 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 		x.discard(c)
 	}
 	return result{next: next}
+}
+
+// trailerTooLong reports whether a chunked body was read to its last chunk and
+// then had a trailer section over the limit.
+func trailerTooLong(err error) bool {
+	var protocol *http1.ProtocolError
+	return errors.As(err, &protocol) && protocol.Status == 431
 }
 
 // cut ends an exchange whose answer broke off: the client must see that it did.

@@ -29,6 +29,7 @@ type program struct {
 	mu      sync.Mutex // serialises Reload and Shutdown
 	cfg     *Config
 	routing *proxy.Routing
+	retired []*session.Tier // of pools that a reload took away; closed at the end
 }
 
 // openProgram builds everything cfg describes and opens its listeners, without
@@ -117,8 +118,10 @@ func (p *program) Reload(cfg *Config) error {
 	p.server.SetRouting(next)
 	p.cfg, p.routing = cfg, next
 	old.Table.Close()
-	for _, t := range old.Tiers {
-		t.Close()
+	for name, t := range old.Tiers {
+		if next.Tiers[name] == nil {
+			p.retired = append(p.retired, t) // requests may still have it
+		}
 	}
 	return nil
 }
@@ -218,6 +221,9 @@ func (p *program) close() {
 	if p.routing != nil {
 		p.routing.Table.Close()
 		for _, t := range p.routing.Tiers {
+			t.Close()
+		}
+		for _, t := range p.retired {
 			t.Close()
 		}
 	}

@@ -105,14 +105,24 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, value []byte) er
 		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: errStillAsking}
 	}
 	if p.st.state != nil && need.ID == string(p.id) {
-		p.t.unreadable(b, p.t.key(need.App, need.Base), len(p.st.state))
-		p.Done()
-		p.st = standing{have: HaveNone, unanswered: true}
+		p.Unreadable(b) // it was sent, and is asked for again
 		return nil
 	}
 	// A backend that was told the newest version and lacks it must get it now,
 	// whoever owns the session.
 	return p.resolve(ctx, b, need, p.st.have == HaveVersion)
+}
+
+// SentState reports whether the request carries a state to install.
+func (p *Plan) SentState() bool { return p.st.state != nil }
+
+// Unreadable is for a state that b cannot read: the request goes on without the
+// session, whose copies stay.
+func (p *Plan) Unreadable(b *upstream.Backend) {
+	base, _ := jvmroute.Split(p.id)
+	p.t.unreadable(b, p.t.key(p.app, string(base)), len(p.st.state))
+	p.Done()
+	p.st = standing{have: HaveNone, unanswered: true}
 }
 
 // resolve tries the session that need names, then the request's other ids: the

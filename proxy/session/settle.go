@@ -1,8 +1,10 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"rehydra/jvmroute"
@@ -39,26 +41,68 @@ func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
 	if r.Kind == StateLate {
 		r.Kind = StatePull // the trailers are missing
 	}
-	err := p.t.settle(ctx, b, r, p.at)
+	var err error
+	if r.Kind == StatePull || r.Kind == StateSame && !p.t.isStored(r) {
+		err = p.t.ask(b, r, p.at)
+	} else {
+		err = p.t.settle(ctx, b, r)
+	}
 	p.conclude(b, err)
 	return p.t.verdict(err)
 }
 
-// settle stores what r reports. On return r holds what was read, if it had to be.
-func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report, at place) error {
+// settle stores what r reports.
+func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report) error {
 	switch r.Kind {
 	case StateGone:
 		return t.end(ctx, r)
 	case StateSame:
 		t.noteAt(t.key(r.App, r.Base), b)
-		if t.isStored(r) {
-			return nil
-		}
-		return t.readAndSave(ctx, b, r, at)
-	case StatePull:
-		return t.readAndSave(ctx, b, r, at)
+		return nil
 	default:
 		return t.save(ctx, b, r)
+	}
+}
+
+// errUnread means that the time for a save was over before the backend had said
+// what is to be saved.
+var errUnread = fmt.Errorf("the backend has not told the state in time: %w", ErrIncomplete)
+
+// ask reads the session of r from b and stores it. In sync mode it waits for
+// save_timeout, and on return r holds what was read; in async mode it does not
+// wait. The read goes on for longer: a state that comes late is stored all the same.
+func (t *Tier) ask(b *upstream.Backend, r *Report, at place) error {
+	read := *r
+	at = place{host: bytes.Clone(at.host), target: bytes.Clone(at.target)}
+	done := make(chan error, 1)
+	t.background.Go(func() {
+		err := error(errUnread) // of a read that panics
+		defer func() {
+			if fault := recover(); fault != nil {
+				t.log.Error().Interface("panic", fault).Msg("panic while a session was read")
+			}
+			done <- err
+		}()
+		ctx, cancel := context.WithTimeout(t.ctx, operationTimeout)
+		defer cancel()
+		err = t.readAndSave(ctx, b, &read, at)
+		if t.cfg.Async && isUnsafe(err) {
+			t.counters.Unprotected.Add(1) // the response went out long ago
+		}
+	})
+	if t.cfg.Async {
+		return nil
+	}
+	timeout := time.NewTimer(t.cfg.SaveTimeout)
+	defer timeout.Stop()
+	select {
+	case err := <-done:
+		*r = read
+		return err
+	case <-timeout.C:
+		t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).
+			Msg("session unprotected: the backend has not told its state in time")
+		return errUnread
 	}
 }
 
@@ -220,12 +264,17 @@ func (p *Plan) conclude(b *upstream.Backend, err error) {
 	if p.st.installed {
 		t.handoffs.settle(t.key(p.app, string(base)), p.st.version)
 	}
-	if err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, errNoSuchSession) {
+	if isUnsafe(err) {
 		t.counters.Unprotected.Add(1)
 		if p.outcome != OutcomeLost {
 			p.outcome = OutcomeUnprotected
 		}
 	}
+}
+
+// isUnsafe reports whether err leaves a change of a living session without all its copies.
+func isUnsafe(err error) bool {
+	return err != nil && !errors.Is(err, ErrEnded) && !errors.Is(err, ErrFenced) && !errors.Is(err, errNoSuchSession)
 }
 
 func (t *Tier) verdict(err error) Verdict {

@@ -43,9 +43,15 @@ type Observer interface{ Observe(seconds float64) }
 
 // Tier keeps the sessions of one pool. It is safe for concurrent use.
 type Tier struct {
-	cfg      Config
+	*shared
+	cfg Config
+	log zerolog.Logger
+}
+
+// shared is what goes on when a pool gets another configuration: what is known
+// of its sessions, and the work in the background.
+type shared struct {
 	store    Store
-	log      zerolog.Logger
 	index    *index
 	handoffs handoffs
 	unknown  unknownIDs
@@ -65,26 +71,30 @@ const (
 
 // New returns the tier of one pool. Counters are shared by all pools.
 func New(cfg Config, store Store, counters *Counters, log zerolog.Logger) *Tier {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	ctx, stop := context.WithCancel(context.Background())
-	return &Tier{
-		cfg: cfg, store: store, counters: counters, index: newIndex(), ctx: ctx, stop: stop,
+	s := &shared{
+		store: store, counters: counters, index: newIndex(), ctx: ctx, stop: stop,
 		slots: make(chan struct{}, renewalsAtOnce),
-		log:   log.With().Str("pool", cfg.Pool).Logger().Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 	}
+	return s.tier(cfg, log)
 }
 
 // Reconfigure returns a tier with another configuration that goes on with what
-// this one knows. The old one may serve the requests it has.
-func (t *Tier) Reconfigure(cfg Config, log zerolog.Logger) *Tier {
-	next := New(cfg, t.store, t.counters, log)
-	next.index = t.index
-	return next
+// this one knows. The old one may serve the requests it has; closing either
+// closes both.
+func (t *Tier) Reconfigure(cfg Config, log zerolog.Logger) *Tier { return t.tier(cfg, log) }
+
+func (s *shared) tier(cfg Config, log zerolog.Logger) *Tier {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Tier{
+		shared: s, cfg: cfg,
+		log: log.With().Str("pool", cfg.Pool).Logger().Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
+	}
 }
 
-// Close ends the renewals that run in the background and waits for them.
+// Close ends the work in the background and waits for it.
 func (t *Tier) Close() {
 	t.stop()
 	t.background.Wait()
