@@ -30,7 +30,9 @@ type node struct {
 	pending  pendingEnds
 
 	// turn is held while the state changes, so that the events come in the order of the changes.
-	turn sync.Mutex
+	turn   sync.Mutex
+	outs   uint64 // how often it went down; guarded by turn, as reason
+	reason string // why it is down; "" while it is alive
 }
 
 // failuresToDown is how many exchanges must time out, each begun after the one before had, until a node is suspected to be down; a probe
@@ -143,6 +145,8 @@ func (n *node) setDown(reason error) {
 	if n.down.Swap(true) {
 		return
 	}
+	n.outs++
+	n.reason = reason.Error()
 	n.log.Warn().Str("node", n.name).Str("address", n.address).Str("reason", reason.Error()).Msg("store node down")
 }
 
@@ -153,6 +157,7 @@ func (n *node) setUp() {
 	if !n.down.Swap(false) {
 		return
 	}
+	n.reason = ""
 	n.log.Info().Str("node", n.name).Str("address", n.address).Str("reason", "answers again").Msg("store node up")
 }
 

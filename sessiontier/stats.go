@@ -33,12 +33,16 @@ type Stats struct {
 
 // NodeStats is the state of one node.
 type NodeStats struct {
-	Name        string
-	Address     string // "" for the embedded store
-	Up          bool
-	Errors      uint64 // exchanges that failed
-	Exchanges   int    // that run now; each has one connection
-	PendingEnds int    // tombstones that wait for it
+	Name         string
+	Address      string // "" for the embedded store
+	Up           bool   // the breaker is closed: it is used. Otherwise only the prober asks it
+	Reason       string // why it is down; "" while it is up
+	Outs         uint64 // how often it went down
+	Failures     int    // time-outs one after the other, since the last exchange that worked
+	FailoverOnly bool   // used only when too few others are alive
+	Errors       uint64 // exchanges that failed
+	Exchanges    int    // that run now; each has one connection
+	PendingEnds  int    // tombstones that wait for it
 }
 
 // Stats returns the counters, each exact, though not all of the same moment.
@@ -51,9 +55,14 @@ func (t *Tier) Stats() Stats {
 		Dropped: c.dropped.Load(), EndsDropped: c.endsDropped.Load(), Queued: t.queue.len(),
 	}
 	for _, n := range t.nodes {
-		s.Nodes = append(s.Nodes, NodeStats{
-			Name: n.name, Address: n.address, Up: n.alive(), Errors: n.errors.Load(), Exchanges: len(n.slots), PendingEnds: n.pending.len(),
-		})
+		node := NodeStats{
+			Name: n.name, Address: n.address, FailoverOnly: n.failover, Failures: int(n.failures.Load()), Errors: n.errors.Load(),
+			Exchanges: len(n.slots), PendingEnds: n.pending.len(),
+		}
+		n.turn.Lock()
+		node.Up, node.Reason, node.Outs = n.alive(), n.reason, n.outs
+		n.turn.Unlock()
+		s.Nodes = append(s.Nodes, node)
 		if e, ok := n.store.(*embedded); ok {
 			s.EmbeddedUsed, s.Evicted = e.usage()
 		}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -82,8 +83,9 @@ func (b *Backend) relativeLoad(by Balance) float64 {
 // Stats is what a backend has done so far. Counters go on over reloads.
 type Stats struct {
 	Up       bool
-	Reason   string // why it is out; "" while it is up
-	Outs     uint64 // how often it went out
+	Reason   string    // why it is out; "" while it is up
+	Since    time.Time // when that last changed; zero: never
+	Outs     uint64    // how often it went out
 	InFlight int64
 	Requests uint64
 	Sent     int64 // bytes
@@ -104,7 +106,7 @@ func (b *Backend) Stats() Stats {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.Up, st.Reason, st.Outs = s.up.Load(), s.reason, s.outs
+	st.Up, st.Reason, st.Since, st.Outs = s.up.Load(), s.reason, s.since, s.outs
 	return st
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // stateTable is one unstarted pool of one backend with the checks that a test makes by hand.
@@ -59,8 +60,8 @@ func TestPassiveStates(t *testing.T) {
 			}
 		}
 	}
-	if st := b.Stats(); !st.Up || st.Outs != 1 || st.Reason != "" {
-		t.Errorf("stats %+v, want up, out once, no reason", st)
+	if st := b.Stats(); !st.Up || st.Outs != 1 || st.Reason != "" || time.Since(st.Since) > time.Minute {
+		t.Errorf("stats %+v, want up since just now, out once, no reason", st)
 	}
 }
 
