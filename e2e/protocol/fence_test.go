@@ -105,6 +105,35 @@ func TestLateWriteOfAFormerOwner(t *testing.T) {
 	})
 }
 
+// A late write that meets a newer version of its session in the queue is a late write all the same.
+func TestAsyncLateWriteInTheQueue(t *testing.T) {
+	t.Parallel()
+	nodes := twoNodes(t)
+	w := startLateWriter(t, "QUEUE.node1", inline("QUEUE.node1", "1.2", "late"))
+	m2 := startModel(t, "node2")
+	g := newRigOn(t, nodes, []*backend{w.backend, m2.backend}, session(`save = "async"`), store(`timeout = "4s"`))
+	g.get("/new", "")
+	var wait sync.WaitGroup
+	wait.Go(func() { g.send(query{target: "/slow", cookie: "QUEUE.node1"}) })
+	harness.Eventually(t, "the slow request is at node1", func() bool { return len(w.requests()) == 2 })
+	wantAt(t, g.get("/add?text=2", "QUEUE.node2"), m2, "first2")
+	g.wantCounter("saves", 2)
+	nodes[0].Freeze(t)
+	nodes[1].Freeze(t)
+	g.get("/add?text=3", "QUEUE.node2") // is being saved
+	g.get("/add?text=4", "QUEUE.node2") // waits
+	close(w.let)
+	wait.Wait()
+	nodes[0].Thaw(t)
+	nodes[1].Thaw(t)
+	g.wantCounter("fenced", 1)
+	w.forget()
+	g.send(query{target: "/get", cookie: "QUEUE.node1"})
+	if q := w.requests(); len(q) == 0 || q[0].have() == "" {
+		t.Errorf("%d requests to node1: it serves its old copy", len(q))
+	}
+}
+
 // Two proxies on the same memcacheds. A session goes on through the other when one is killed, and both may meet at a fail-over.
 func TestTwoProxies(t *testing.T) {
 	t.Parallel()

@@ -75,6 +75,8 @@ func TestLostOnlyIfItIs(t *testing.T) {
 	g.isCounter("lost", 0)
 	g.get("/get", "GUESSED.node1")
 	g.isCounter("lost", 1) // nobody can say that it was none
+	g.get("/new?id=FRESH", "REPLACED.node1")
+	g.isCounter("lost", 2) // a session, but not that one
 }
 
 // Guessed ids cost the store one look-up each, for a moment; a session that is made under such an id is known at once.

@@ -97,6 +97,12 @@ func TestEveryReportIsStored(t *testing.T) {
 			{"inline, chunked", "GET", big, func(id string) reply { r := inline(id, "1.1", big); r.chunked = true; return r }, 0},
 			{"late", "GET", "l", func(id string) reply { return late(id, "1.1", trailers(id, "1.2", "l")...) }, 0},
 			{"late, large", "GET", huge, func(id string) reply { return late(id, "1.1", trailers(id, "1.2", huge)...) }, 0},
+			{"late, large, to an HTTP/1.0 client", "GET", huge, func(id string) reply {
+				r := late(id, "1.1", trailers(id, "1.2", huge)...)
+				r.body = text(100_000)
+				return r
+			}, 0},
+			{"pull, to an HTTP/1.0 client", "GET", "asked", func(id string) reply { return pull(id, "1.1") }, 1},
 			{"late, POST", "POST", big, func(id string) reply { return late(id, "1.1", trailers(id, "1.2", big)...) }, 0},
 			{"late, announced", "GET", "a", func(id string) reply {
 				return late(id, "1.1", append(trailers(id, "1.2", "a"), "X-Sum: 7")...).with("Trailer: Rehydra-Session, rehydra-state", "Trailer: X-Sum")
@@ -127,7 +133,7 @@ func TestEveryReportIsStored(t *testing.T) {
 				b := startScript(t, "node1", script{"/": always(c.answer(id)), "read": always(readAnswer(id, "1.7", c.state))})
 				heir := startHeir(t, "node2")
 				g := newRigOn(t, nodes, []*backend{b, heir})
-				r := g.send(query{method: c.method})
+				r := g.send(query{method: c.method, close: strings.Contains(c.name, "HTTP/1.0")})
 				if r.err != nil {
 					t.Fatalf("no whole answer: %v", r.err)
 				}
@@ -263,6 +269,22 @@ func TestLostFieldsAreReadOnce(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Fields lost on the way and then a 410 without a report: the request's own session has ended.
+func TestLostFieldsOfAnEndedSession(t *testing.T) {
+	t.Parallel()
+	b := startScript(t, "node1", script{
+		"/new": always(inline("LOSTEND.node1", "1.1", "x")), "/": always(reply{bare: true}), "read": always(plain("").as("410 Gone")),
+	})
+	heir := startHeir(t, "node2")
+	g := newRig(t, []*backend{b, heir})
+	g.get("/new", "")
+	g.get("/", "LOSTEND.node1")
+	b.down()
+	if have, _ := g.restored(heir, "LOSTEND.node1"); have != "gone" {
+		t.Errorf("another backend is told %q, wanted gone", have)
+	}
 }
 
 // A backend that was out is unknown again: it may have come back without its adapter.
