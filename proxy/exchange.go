@@ -64,6 +64,7 @@ func (x *exchange) end() {
 	x.plan.Done()
 	x.c.backend.Store(nil)
 	x.returnBuffer()
+	x.countRequest()
 	if x.s.access != nil {
 		x.s.access.write(x)
 	}

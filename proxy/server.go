@@ -45,6 +45,8 @@ type Server struct {
 	readers sync.Pool // *bufio.Reader
 	buffers sync.Pool // *[]byte of relayBuffer
 
+	requests atomic.Pointer[map[string]*requestCount] // by pool; the map is replaced, never changed
+
 	ctx    context.Context // of the work that a request does in the session tier
 	cancel context.CancelFunc
 
@@ -61,12 +63,17 @@ func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.L
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, clientBuffer) }
 	s.buffers.New = func() any { b := make([]byte, 0, relayBuffer); return &b }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.routing.Store(routing)
+	s.requests.Store(&map[string]*requestCount{})
+	s.SetRouting(routing)
 	return s
 }
 
-// SetRouting replaces the routing for requests that begin from now on.
-func (s *Server) SetRouting(r *Routing) { s.routing.Store(r) }
+// SetRouting replaces the routing for requests that begin from now on. It is not
+// called twice at once.
+func (s *Server) SetRouting(r *Routing) {
+	s.countPools(r) // before the first request of a new pool can end
+	s.routing.Store(r)
+}
 
 // Routing returns the routing in force.
 func (s *Server) Routing() *Routing { return s.routing.Load() }
