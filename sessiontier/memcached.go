@@ -22,6 +22,7 @@ type memcachedStore struct {
 	idle    int           // connections kept open
 	now     func() time.Time
 
+	links   atomic.Uint64 // made so far
 	current atomic.Pointer[link]
 	mu      sync.Mutex // held while a link is made, so that a server that is down is not dialled by all at once
 	closed  bool       // guarded by mu, as what follows
@@ -167,6 +168,7 @@ func (s *memcachedStore) link() (*link, error) {
 	l, err := s.newLink()
 	s.tried, s.lastErr = time.Now(), err
 	if err == nil {
+		s.links.Add(1)
 		s.current.Store(l)
 	}
 	return l, err

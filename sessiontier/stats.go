@@ -45,6 +45,17 @@ type NodeStats struct {
 	PendingEnds  int    // tombstones that wait for it
 }
 
+// Returns counts how often a node was reached anew, at the start and after each failure: copies that were stored before may be
+// gone, since a memcached that restarts comes back empty. It never goes down.
+func (t *Tier) Returns() (n uint64) {
+	for _, node := range t.nodes {
+		if s, ok := node.store.(*memcachedStore); ok {
+			n += s.links.Load()
+		}
+	}
+	return n
+}
+
 // Stats returns the counters, each exact, though not all of the same moment.
 func (t *Tier) Stats() Stats {
 	c := &t.counters

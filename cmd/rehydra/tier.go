@@ -43,6 +43,8 @@ func (a storeAdapter) SaveAsync(key session.Key, r session.Record, done func(err
 	a.tier.SaveAsync(sessiontier.Key(key), toTier(r), func(err error) { done(storeError(err)) })
 }
 
+func (a storeAdapter) Returns() uint64 { return a.tier.Returns() }
+
 func fromTier(r sessiontier.Record) session.Record {
 	return session.Record{Version: session.Version(r.Version), Owner: r.Owner, TTL: r.TTL, State: r.State}
 }

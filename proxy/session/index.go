@@ -49,6 +49,7 @@ type known struct {
 	stored     Version // known to be in the store; zero: not known
 	incomplete bool    // stored on fewer nodes than configured
 	storedAt   time.Time
+	returns    uint64 // Watcher.Returns when it was stored: a node that came back since may lack it
 	seenAt     time.Time
 	ttl        time.Duration
 }

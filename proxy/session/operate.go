@@ -189,7 +189,7 @@ func (t *Tier) readAndSave(ctx context.Context, b *upstream.Backend, r *Report, 
 		return err
 	}
 	if err != nil && t.isFormerOwners(r) {
-		t.saved(t.key(r.App, r.Base), b, Record{Version: r.Version}, ErrFenced)
+		t.saved(t.key(r.App, r.Base), b, Record{Version: r.Version}, 0, ErrFenced)
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	}
 	if err != nil {

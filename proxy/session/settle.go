@@ -114,6 +114,12 @@ func (t *Tier) isStored(r *Report) bool {
 	if !ok || k.stored.Compare(r.Version) != 0 {
 		return false
 	}
+	if k.returns != t.store.Returns() {
+		// A node came back since, perhaps empty. The state is asked for without
+		// If-None-Match, and stored.
+		t.index.update(key, t.cfg.Now(), func(k *known) { k.stored = Version{} })
+		return false
+	}
 	t.renewIfDue(key, &k, r.TTL)
 	return true
 }
@@ -175,15 +181,16 @@ func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 			Msg("session not stored: its state is too large; the older copy stays")
 		return ErrTooLarge
 	}
+	returns := t.store.Returns() // before: what comes back meanwhile may lack the copy
 	record := Record{Version: r.Version, Owner: b.Route(), TTL: r.TTL, State: r.State}
 	if t.cfg.Async {
-		t.store.SaveAsync(key, record, func(err error) { t.saved(key, b, record, err) })
+		t.store.SaveAsync(key, record, func(err error) { t.saved(key, b, record, returns, err) })
 		return t.forgetWas(ctx, r)
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
 	defer cancel()
 	err := t.store.Save(ctx, key, record)
-	t.saved(key, b, record, err)
+	t.saved(key, b, record, returns, err)
 	if werr := t.forgetWas(ctx, r); err == nil {
 		err = werr
 	}
@@ -201,11 +208,11 @@ func (t *Tier) forgetWas(ctx context.Context, r *Report) error {
 }
 
 // saved notes the result of a save, counts it and logs what an operator must know.
-func (t *Tier) saved(key Key, b *upstream.Backend, r Record, err error) {
+func (t *Tier) saved(key Key, b *upstream.Backend, r Record, returns uint64, err error) {
 	switch {
 	case err == nil:
 		t.counters.Saves.Add(1)
-		t.noteStored(key, r.Version, r.TTL, false)
+		t.noteStored(key, r, returns, false)
 		return
 	case errors.Is(err, ErrFenced), errors.Is(err, ErrEnded):
 		t.index.forget(key) // the next request of the session looks again
@@ -217,7 +224,7 @@ func (t *Tier) saved(key Key, b *upstream.Backend, r Record, err error) {
 			Stringer("version", r.Version).Msg("session fenced: a late write of a former owner was refused")
 		return
 	case errors.Is(err, ErrIncomplete):
-		t.noteStored(key, r.Version, r.TTL, true)
+		t.noteStored(key, r, returns, true)
 	}
 	if t.cfg.Async {
 		t.counters.Unprotected.Add(1)

@@ -60,9 +60,16 @@ type Queue interface {
 	SaveAsync(key Key, r Record, done func(error))
 }
 
+// Watcher tells when copies may have been lost.
+type Watcher interface {
+	// Returns counts how often a node of the store came back, perhaps empty.
+	Returns() uint64
+}
+
 // Store is all that the tier needs of whatever keeps the copies.
 type Store interface {
 	Finder
 	Keeper
 	Queue
+	Watcher
 }

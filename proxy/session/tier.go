@@ -114,11 +114,12 @@ func (t *Tier) noteAt(key Key, b *upstream.Backend) {
 }
 
 // noteStored records that a version is known to be in the store.
-func (t *Tier) noteStored(key Key, v Version, ttl time.Duration, incomplete bool) {
+func (t *Tier) noteStored(key Key, r Record, returns uint64, incomplete bool) {
 	now := t.cfg.Now()
 	t.index.update(key, now, func(k *known) {
-		if v.Compare(k.stored) >= 0 {
-			k.stored, k.incomplete, k.storedAt, k.seenAt, k.ttl = v, incomplete, now, now, ttl
+		if r.Version.Compare(k.stored) >= 0 {
+			k.stored, k.incomplete, k.storedAt, k.seenAt, k.ttl = r.Version, incomplete, now, now, r.TTL
+			k.returns = returns
 		}
 	})
 	t.unknown.forget(key)
@@ -127,6 +128,7 @@ func (t *Tier) noteStored(key Key, v Version, ttl time.Duration, incomplete bool
 // noteFound records what a look-up found, or what a claim wrote. Neither says on how many nodes: the copies count as incomplete, so
 // that the session's next answers see to them. A look-up does not renew what it finds, and nobody knows how old that is.
 func (t *Tier) noteFound(key Key, r Record, claimed bool) {
+	returns := t.store.Returns()
 	now := t.cfg.Now()
 	t.index.update(key, now, func(k *known) {
 		switch order := r.Version.Compare(k.stored); {
@@ -137,7 +139,7 @@ func (t *Tier) noteFound(key Key, r Record, claimed bool) {
 		default:
 			return
 		}
-		k.stored, k.incomplete, k.ttl = r.Version, true, r.TTL
+		k.stored, k.incomplete, k.ttl, k.returns = r.Version, true, r.TTL, returns
 	})
 	t.unknown.forget(key)
 }
