@@ -54,7 +54,9 @@ func TestDemo(t *testing.T) {
 	p.do(chromedp.WaitVisible(`[data-kill="` + first + `"]`))
 	p.click("#end")
 	p.shows("#count", "0")
-	p.text("#session-id", func(s string) bool { return strings.HasPrefix(s[max(0, strings.LastIndex(s, ".")):], ".node") && base(s) != base(id) })
+	p.text("#session-id", func(s string) bool {
+		return strings.HasPrefix(s[max(0, strings.LastIndex(s, ".")):], ".node") && base(s) != base(id)
+	})
 }
 
 func base(id string) string { b, _, _ := strings.Cut(id, "."); return b }
