@@ -178,12 +178,17 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 func (x *exchange) awaitFinal(c *upstream.Conn, firstByte time.Duration) (answered bool, err error) {
 	u := &x.body
 	x.resp.MaxFields = maxResponseFields
+	var stall upstream.Stall
 	for interim := 0; interim <= maxInterim; interim++ {
 		if _, err := c.R.Peek(1); err != nil {
 			if u.expects && isTimeout(err) {
 				if err := x.letBodyGo(c, firstByte); err != nil {
 					return answered, err
 				}
+				continue
+			}
+			if isTimeout(err) && !stall.Over(c.NetConn(), 0) {
+				interim-- // the request is still on its way
 				continue
 			}
 			return answered, x.uploadError(err)
@@ -264,6 +269,7 @@ func (x *exchange) needed() (value []byte, ok bool) {
 // session, and says whether the request is to be sent to b again.
 func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) (r result, again bool) {
 	value := append([]byte(nil), need...) // the connection's buffer is another's soon
+	epoch := c.Epoch()
 	keep := x.resp.KeepAlive && x.body.whole() && x.resp.Framing <= http1.FramingLength && x.resp.ContentLength <= 0
 	if keep {
 		b.Release(c, time.Now())
@@ -278,7 +284,7 @@ func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) 
 		x.plan.Unreadable(b)
 		return result{}, true
 	}
-	if err := x.plan.Needed(x.s.ctx, b, value); err != nil {
+	if err := x.plan.Needed(x.s.ctx, b, epoch, value); err != nil {
 		return x.notAimed(b, err), false
 	}
 	return result{}, true

@@ -28,7 +28,7 @@ func (x *exchange) respond(b *upstream.Backend, c *upstream.Conn) result {
 	}
 	when := session.Never
 	if x.plan.Active() {
-		when = x.plan.Judge(b, session.CollectFields(resp.Fields), x.newID())
+		when = x.plan.Judge(b, c.Epoch(), session.CollectFields(resp.Fields), x.newID())
 	}
 	if when == session.Now {
 		if f, ok := x.settle(b); !ok {

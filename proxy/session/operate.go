@@ -221,7 +221,7 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 		if told.Base != r.Base {
 			return &AdapterError{Backend: b.Route(), Field: FieldSession, Err: errOtherSession}
 		}
-		told.WasBase = r.WasBase
+		told.WasBase, told.epoch = r.WasBase, r.epoch
 	}
 	switch a.status {
 	case 200:
@@ -237,7 +237,7 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 		}
 		r.Kind = StateSame
 		key := t.key(r.App, r.Base)
-		t.noteAt(key, b)
+		t.noteAt(key, r.epoch)
 		if k, ok := t.index.get(key); ok {
 			t.renewIfDue(key, &k, k.ttl)
 		}

@@ -92,11 +92,11 @@ func (p *Plan) idFor(b *upstream.Backend) []byte {
 	return p.ids[0].ID
 }
 
-// Needed answers a 428 of b: it finds the session and settles what the same
+// Needed answers a 428 of b on a connection of epoch: it finds the session and settles what the same
 // request says when it is sent again. The errors are those of Aim, and one when
 // b goes on asking.
-func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, value []byte) error {
-	b.SetAdapterSeen(b.Epoch(), true)
+func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, value []byte) error {
+	b.SetAdapterSeen(epoch, true)
 	need, err := ParseNeed(value)
 	if err != nil {
 		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: err}

@@ -31,17 +31,19 @@ var (
 	errNoState = errors.New("state=inline without a state")
 )
 
-// Judge reads what the head of b's answer says of the session. newID is the
-// session id that the answer's Set-Cookie sets, nil if none: with the protocol's
-// own fields lost, it is all that names a new session.
-func (p *Plan) Judge(b *upstream.Backend, f Fields, newID []byte) When {
+// Judge reads what the head of b's answer says of the session. epoch is that of
+// the connection it came on: an answer from before b was last out says nothing of
+// what b is now. newID is the session id that the answer's Set-Cookie sets, nil if
+// none: with the protocol's own fields lost, it is all that names a new session.
+func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) When {
 	if p.t == nil {
 		return Never
 	}
+	p.report = Report{epoch: epoch}
 	if !f.Adapter {
 		return p.headersLost(b, newID)
 	}
-	b.SetAdapterSeen(b.Epoch(), true)
+	b.SetAdapterSeen(epoch, true)
 	if f.Sessions == 0 {
 		p.noSession()
 		return Never
@@ -65,7 +67,7 @@ func (p *Plan) headersLost(b *upstream.Backend, newID []byte) When {
 	if !b.AdapterSeen() {
 		return Never
 	}
-	b.SetAdapterSeen(b.Epoch(), false) // until the one read that follows shows it again
+	b.SetAdapterSeen(p.report.epoch, false) // until the one read that follows shows it again
 	return p.ask(newID)
 }
 
@@ -77,10 +79,9 @@ func (p *Plan) ask(newID []byte) When {
 		id = p.id
 	}
 	if id == nil {
-		p.report = Report{}
 		return Never
 	}
-	p.report = Report{Kind: StatePull, App: p.app}
+	p.report = Report{Kind: StatePull, App: p.app, epoch: p.report.epoch}
 	p.report.ID, p.report.Base = idAndBase(id)
 	return AtEnd
 }
@@ -124,6 +125,7 @@ func (r *Report) read(f Fields) error {
 			return err
 		}
 	}
+	next.epoch = r.epoch
 	*r = next
 	return nil
 }

@@ -57,7 +57,7 @@ func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report) error
 	case StateGone:
 		return t.end(ctx, r)
 	case StateSame:
-		t.noteAt(t.key(r.App, r.Base), b)
+		t.noteAt(t.key(r.App, r.Base), r.epoch)
 		return nil
 	default:
 		return t.save(ctx, b, r)
@@ -173,7 +173,7 @@ func (t *Tier) renew(key Key) {
 // save stores the state in r: before it returns in sync mode, later in async mode.
 func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 	key := t.key(r.App, r.Base)
-	t.noteAt(key, b)
+	t.noteAt(key, r.epoch)
 	t.handoffs.settle(key, r.Version)
 	if len(r.State) > t.cfg.MaxState {
 		t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).

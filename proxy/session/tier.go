@@ -10,7 +10,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"rehydra/jvmroute"
-	"rehydra/proxy/upstream"
 )
 
 // Config says how one pool's sessions are kept.
@@ -105,9 +104,8 @@ func (t *Tier) Sessions() int { return t.index.size() }
 
 func (t *Tier) key(app, base string) Key { return Key{Pool: t.cfg.Pool, App: app, BaseID: base} }
 
-// noteAt records that an adapter reported the session at b.
-func (t *Tier) noteAt(key Key, b *upstream.Backend) {
-	epoch := b.Epoch()
+// noteAt records that an adapter reported the session, on a connection of epoch.
+func (t *Tier) noteAt(key Key, epoch uint64) {
 	now := t.cfg.Now()
 	t.index.update(key, now, func(k *known) { k.epoch, k.seenAt = epoch, now })
 	t.unknown.forget(key)

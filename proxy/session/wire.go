@@ -54,6 +54,8 @@ type Report struct {
 	TTL     time.Duration
 	Kind    StateKind
 	State   []byte
+
+	epoch uint64 // of the backend, when the connection was made that the answer came on
 }
 
 // Need is the field Rehydra-Need of a 428: the session that the backend lacks.
