@@ -84,7 +84,7 @@ func (c *client) Read(p []byte) (int, error) {
 // Write writes all of p to the connection. The write limit is for a time in
 // which the client takes nothing: one that reads slowly is never cut.
 func (c *client) Write(p []byte) (written int, err error) {
-	for {
+	for stall := (upstream.Stall{}); ; {
 		if at, set := c.write.due(time.Now()); set {
 			if err := c.conn.SetWriteDeadline(at); err != nil {
 				return written, err
@@ -92,7 +92,7 @@ func (c *client) Write(p []byte) (written int, err error) {
 		}
 		n, err := c.conn.Write(p[written:])
 		written += n
-		if err == nil || n == 0 || !isTimeout(err) {
+		if err == nil || !isTimeout(err) || stall.Over(c.conn, n) {
 			return written, err
 		}
 	}

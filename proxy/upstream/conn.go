@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -80,14 +82,20 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes, each call within the write time-out.
-func (c *Conn) Write(p []byte) (int, error) {
-	c.write.roll()
-	n, err := c.net.Write(p)
-	if err != nil {
-		c.failed.Store(true)
+// Write writes all of p. The write time-out is for a time in which the backend takes nothing: one that reads slowly is not cut.
+func (c *Conn) Write(p []byte) (written int, err error) {
+	for stall := (Stall{}); ; {
+		c.write.roll()
+		n, err := c.net.Write(p[written:])
+		written += n
+		if err == nil {
+			return written, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) || stall.Over(c.net, n) {
+			c.failed.Store(true)
+			return written, err
+		}
 	}
-	return n, err
 }
 
 // Close closes the connection. A read or write that waits ends with an error. Calling it again does nothing.
