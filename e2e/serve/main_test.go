@@ -6,10 +6,20 @@
 package serve
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"testing"
 
 	"rehydra/e2e/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for time-outs and for a log that is written once a second far more than they compute.
+	if err := flag.Set("test.parallel", "10"); err != nil {
+		fmt.Fprintln(os.Stderr, "cannot set how many tests run at once:", err)
+		os.Exit(1)
+	}
+	os.Exit(harness.Main(m))
+}
