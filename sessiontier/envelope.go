@@ -38,12 +38,15 @@ const (
 	minEnvelopeSize = headLength + checksumLength
 )
 
-// compare orders two envelopes of one key: by incarnation; a tombstone beats every version of its incarnation; then by generation,
-// owner, counter. The owner comes before the counter so that, should a partition ever give one generation to two owners, all
-// proxies agree on one of them and their counters do not interleave.
+// compare orders two envelopes of one key: by incarnation, if both are known; a tombstone beats every version of its incarnation; then
+// by generation, owner, counter. The owner comes before the counter so that, should a partition ever give one generation to two
+// owners, all proxies agree on one of them and their counters do not interleave. A version of an unknown incarnation is taken to be
+// of the other's: it must neither lose to an older version nor win over a tombstone.
 func (e *envelope) compare(o *envelope) int {
-	if c := cmp.Compare(e.incarnation, o.incarnation); c != 0 {
-		return c
+	if e.incarnation != 0 && o.incarnation != 0 {
+		if c := cmp.Compare(e.incarnation, o.incarnation); c != 0 {
+			return c
+		}
 	}
 	if e.tombstone || o.tombstone {
 		return boolToInt(e.tombstone) - boolToInt(o.tombstone)

@@ -128,7 +128,6 @@ func TestEnvelopeAnyChangedBitIsSeen(t *testing.T) {
 
 func TestEnvelopeOrder(t *testing.T) {
 	ordered := []envelope{ // each is older than the next
-		{incarnation: 0, version: Version{9, 9}},
 		{incarnation: 5, version: Version{1, 1}, owner: "a"},
 		{incarnation: 5, version: Version{1, 2}, owner: "a"},
 		{incarnation: 5, version: Version{1, 1}, owner: "b"},
@@ -146,6 +145,36 @@ func TestEnvelopeOrder(t *testing.T) {
 			if got := ordered[i].compare(&ordered[j]); got != want {
 				t.Errorf("compare(%d, %d) = %d, want %d", i, j, got, want)
 			}
+		}
+	}
+}
+
+// TestEnvelopeOrderOfUnknownIncarnation: the version decides, but for a tombstone.
+func TestEnvelopeOrderOfUnknownIncarnation(t *testing.T) {
+	unknown := envelope{version: Version{2, 5}}
+	for _, c := range []struct {
+		other envelope
+		want  int
+	}{
+		{envelope{incarnation: 5, version: Version{1, 9}}, 1},
+		{envelope{incarnation: 5, version: Version{2, 6}}, -1},
+		{envelope{incarnation: 5, tombstone: true}, -1},
+		{envelope{version: Version{2, 4}}, 1},
+	} {
+		if got := unknown.compare(&c.other); got != c.want {
+			t.Errorf("against %+v: %d, want %d", c.other, got, c.want)
+		}
+		if got := c.other.compare(&unknown); got != -c.want {
+			t.Errorf("%+v against it: %d, want %d", c.other, got, -c.want)
+		}
+	}
+	at := func(inc, generation uint64) entry {
+		return entry{found: true, env: envelope{incarnation: inc, version: Version{generation, 0}}}
+	}
+	for _, entries := range [][]entry{{at(0, 3), at(100, 5), at(200, 1)}, {at(200, 1), at(0, 3), at(100, 5)}, {at(100, 5), at(200, 1), at(0, 3)}} {
+		v := view{entries: entries}
+		if v.findNewest(); v.newest.incarnation != 0 {
+			t.Errorf("the newest is of incarnation %d, want the unknown one whatever the order", v.newest.incarnation)
 		}
 	}
 }

@@ -98,6 +98,35 @@ func TestRestartBetweenTwoExchanges(t *testing.T) {
 	}
 }
 
+// TestTokensEndWithTheServer: a restarted server counts its compare-and-swap ids from the start, so what this proxy remembers may stand for
+// something else there by now.
+func TestTokensEndWithTheServer(t *testing.T) {
+	servers := startServers(t, 1)
+	p := openTier(t, servers, func(c *Config) { c.Retry = time.Hour }) // no prober in between
+	k := key("first")
+	p.mustSave(t, k, rec("1.1", "node1", "a")) // the server's first write
+	before := p.token(t, k)
+	servers[0].kill()
+	servers[0].start()
+	other := openTier(t, servers, nil)
+	other.mustSave(t, k, rec("2.5", "node2", "b"))
+	if after := other.token(t, k); after.id != before.id {
+		t.Fatalf("the ids %d and %d differ: this test needs the same", before.id, after.id)
+	}
+	p.wantSave(t, k, rec("1.2", "node1", "late"), ErrFenced)
+	other.wantRecord(t, k, "2.5", "node2", "b")
+}
+
+// token is what the tier remembers of its copy of a session on its first node.
+func (p proxy) token(t *testing.T, k Key) token {
+	t.Helper()
+	h, ok := p.handles.get(k.storeKey())
+	if !ok {
+		t.Fatal("the tier remembers nothing of the session")
+	}
+	return h.copies[0].tok
+}
+
 // TestStoppedNode: a stopped process (SIGSTOP) accepts connections and never answers.
 func TestStoppedNode(t *testing.T) {
 	servers := startServers(t, 2)
@@ -250,6 +279,7 @@ func TestStartOverIsNewerThanACopyNobodySaw(t *testing.T) {
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
 	k := key("twice")
+	p.mustSave(t, k, rec("1.1", "node1", "older"))
 	p.mustSave(t, k, rec("4.9", "node1", "old"))
 	servers[0].pause()
 	p.waitNode(t, 0, false)

@@ -157,6 +157,8 @@ func TestDecideSave(t *testing.T) {
 		{"ended while the first was saved", tomb(2001), Version{1, 1}, nil, start, 0, ErrEnded},
 		{"old copy returned", live(5, Version{9, 9}, "b"), Version{1, 2}, &handle{incarnation: 500}, startOver{}, 500, nil},
 		{"old tombstone returned", tomb(5), Version{1, 2}, &handle{incarnation: 500}, startOver{}, 500, nil},
+		{"unknown incarnation fences", live(0, Version{2, 5}, "b"), Version{1, 2}, &handle{incarnation: 500}, startOver{}, 0, ErrFenced},
+		{"unknown incarnation is ours", live(0, Version{1, 1}, "a"), Version{1, 2}, &handle{incarnation: 500}, startOver{}, 500, nil},
 		{"known, ended", tomb(500), Version{1, 2}, &handle{incarnation: 500}, startOver{}, 0, ErrEnded},
 	} {
 		env, err := decideSave(c.newest, Record{Version: c.v, Owner: "a", TTL: -1}, c.known, c.over, now)

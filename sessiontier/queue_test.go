@@ -47,8 +47,8 @@ func TestQueueKeepsTheNewestVersion(t *testing.T) {
 	for _, v := range []string{"1.3", "1.2", "1.5", "1.4"} { // while 1.1 is being saved
 		q.add(queuedOf("a", v, tell("a"+v)))
 	}
-	q.add(queuedOf("b", "1.1", tell("b1.1")))
 	q.add(queuedOf("b", "1.2", tell("b1.2")))
+	q.add(queuedOf("b", "1.1", tell("b1.1"))) // late: yet 1.2 starts over
 	if n := q.len(); n != 3 {
 		t.Errorf("%d in the queue, want 3: a twice, b once", n)
 	}
@@ -66,7 +66,7 @@ func TestQueueKeepsTheNewestVersion(t *testing.T) {
 	if err := q.drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := "[a1.1 <nil> b1.1 <nil> b1.2 <nil> a1.3 <nil> a1.2 <nil> a1.5 <nil> a1.4 <nil>]"
+	want := "[a1.1 <nil> b1.2 <nil> b1.1 <nil> a1.3 <nil> a1.2 <nil> a1.5 <nil> a1.4 <nil>]"
 	if fmt.Sprint(told) != want {
 		t.Errorf("told %v, want %v", told, want)
 	}

@@ -118,7 +118,7 @@ func decideSave(newest *envelope, rec Record, known *handle, over startOver, now
 		version: rec.Version, owner: rec.Owner, ttl: max(rec.TTL, 0), state: rec.State,
 		created: now.UnixMilli(), stored: now.UnixMilli(),
 	}
-	if known != nil && known.incarnation != 0 && (newest == nil || newest.incarnation < known.incarnation) {
+	if known.beyond(newest) {
 		// The copies are gone, or what is left is of an earlier session of this id.
 		env.incarnation, env.created = known.incarnation, known.created
 		return env, nil
@@ -138,8 +138,19 @@ func decideSave(newest *envelope, rec Record, known *handle, over startOver, now
 		return envelope{}, fmt.Errorf("%w: %q has version %s", ErrFenced, newest.owner, newest.version)
 	default:
 		env.incarnation, env.created = newest.incarnation, newest.created
+		if env.incarnation == 0 && known != nil {
+			env.incarnation = known.incarnation
+		}
 	}
 	return env, nil
+}
+
+// beyond says that what the tier remembers is of a later incarnation than the newest of the nodes, as far as both are known.
+func (h *handle) beyond(newest *envelope) bool {
+	if h == nil || h.incarnation == 0 {
+		return false
+	}
+	return newest == nil || newest.incarnation != 0 && newest.incarnation < h.incarnation
 }
 
 // millis is a time as an incarnation; a clock before 1970 counts as 1970.

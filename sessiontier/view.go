@@ -81,11 +81,15 @@ func (t *Tier) ask(ctx context.Context, i int, k Key, storeKey string) entry {
 	return e
 }
 
+// findNewest looks at known incarnations first: against a version of an unknown one only the newest of them may be held.
 func (v *view) findNewest() {
 	v.newest = nil
-	for i := range v.entries {
-		if e := &v.entries[i]; e.found && (v.newest == nil || v.newest.compare(&e.env) < 0) {
-			v.newest = &e.env
+	for _, known := range [...]bool{true, false} {
+		for i := range v.entries {
+			e := &v.entries[i]
+			if e.found && (e.env.incarnation != 0) == known && (v.newest == nil || v.newest.compare(&e.env) < 0) {
+				v.newest = &e.env
+			}
 		}
 	}
 }
