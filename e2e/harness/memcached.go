@@ -30,18 +30,23 @@ func StartMemcached(t testing.TB, options ...string) *Memcached {
 	return m
 }
 
-// FreeAddress returns an address of the loopback network that nobody else uses, not even as the source of a connection
-// (those come from 127.0.0.1): a server that goes down finds it free when it comes back, and nobody answers in its place.
+// FreeAddress returns an address of the loopback network that nobody else uses: a server that goes down finds it free when it comes
+// back, and nobody answers in its place. So the host is one of 127.0.0.0/8, from where no connection comes, and the port
+// is below those that the system gives to whoever asks for any.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	host := fmt.Sprintf("127.%d.%d.%d", 1+rand.N(254), rand.N(256), 1+rand.N(254))
 	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 20 {
+		address := fmt.Sprintf("127.%d.%d.%d:%d", 1+rand.N(254), rand.N(256), 1+rand.N(254), 10000+rand.N(20000))
+		var l net.Listener
+		if l, err = lc.Listen(t.Context(), "tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatalf("no free address: %v", err)
+	return ""
 }
 
 // UnstartedMemcached returns a memcached that Restart starts.

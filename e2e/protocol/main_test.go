@@ -8,10 +8,20 @@
 package protocol
 
 import (
+	"flag"
 	"os"
 	"testing"
 
 	"rehydra/e2e/harness"
 )
 
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+// atOnce is how many tests run at once, whatever the number of processors: most of them wait, for a time to live or a time-out.
+const atOnce = "6"
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		panic(err)
+	}
+	os.Exit(harness.Main(m))
+}
