@@ -47,7 +47,11 @@ func start(t *testing.T, route string, handle func(*call)) *backend {
 	if handle == nil {
 		handle = (*call).ok
 	}
-	b := &backend{t: t, route: route, address: harness.FreeAddress(t), handle: handle, targets: make(map[string]int)}
+	host, _, err := net.SplitHostPort(harness.FreeAddress(t)) // a host that nobody else listens on
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &backend{t: t, route: route, address: net.JoinHostPort(host, "0"), handle: handle, targets: make(map[string]int)}
 	var stop context.CancelFunc
 	b.stop, stop = context.WithCancel(context.Background())
 	b.up()
@@ -68,7 +72,7 @@ func (b *backend) up() {
 		b.t.Fatal(err)
 	}
 	b.mu.Lock()
-	b.listener, b.conns = l, make(map[net.Conn]bool)
+	b.listener, b.conns, b.address = l, make(map[net.Conn]bool), l.Addr().String()
 	b.mu.Unlock()
 	b.running.Go(func() {
 		for {

@@ -263,3 +263,7 @@ func (p *program) goroutines() (stacks []string) {
 	}
 	return stacks
 }
+
+// stop and cont stop the process and let it go on.
+func (p *program) stop() { p.signal(syscall.SIGSTOP) }
+func (p *program) cont() { p.signal(syscall.SIGCONT) }

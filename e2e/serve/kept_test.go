@@ -1,0 +1,114 @@
+package serve
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"rehydra/e2e/harness"
+)
+
+// TestKeptConnectionsThatAreClosed: a backend that closes a connection between requests costs nobody anything, in whatever way it
+// does. The proxy sees it before it sends.
+func TestKeptConnectionsThatAreClosed(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*call){
+		"close": func(q *call) { q.ok(); q.close() },
+		"reset": func(q *call) { q.ok(); q.reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, "node1", end)
+			p := serve(t, settings{"pool.health": {`interval = "1h"`}}, b)
+			c := dial(t, p.address)
+			for n := range 50 {
+				target := fmt.Sprintf("/%d", n)
+				a := c.post(target, "hello")
+				a.want(t, 200, "node1")
+				harness.Eventually(t, "the connection is closed", func() bool { return b.open() == 0 })
+			}
+		})
+	}
+}
+
+// TestKeptConnectionsClosedAtTheMomentOfUse: where the look before use cannot help, a GET goes out again on a new connection, and a
+// POST, which may have been executed, fails and is not sent again.
+func TestKeptConnectionsClosedAtTheMomentOfUse(t *testing.T) {
+	t.Parallel()
+	b := start(t, "node1", func(q *call) {
+		if q.nth == 2 { // the second request on a connection finds it closed
+			_, _ = q.body()
+			q.close()
+			return
+		}
+		q.ok()
+	})
+	p := serve(t, tolerant, b)
+	c := dial(t, p.address)
+	for n := range 20 {
+		c.get("/first").want(t, 200, "node1")
+		target := fmt.Sprintf("/get/%d", n)
+		c.get(target).want(t, 200, "node1")
+		if b.seen(target) != 2 {
+			t.Fatalf("%d requests, wanted 2: the connection was not kept", b.seen(target))
+		}
+		target = fmt.Sprintf("/post/%d", n)
+		c.post(target, "hello").wantStatus(t, 502)
+		if b.seen(target) != 1 {
+			t.Fatalf("the POST arrived %d times", b.seen(target))
+		}
+	}
+	if n := len(p.events("backend out")); n > 0 {
+		t.Error("closing an idle connection put the backend out")
+	}
+}
+
+// TestConnectionsAreKept: requests one after the other share a connection.
+func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	b := start(t, "node1", nil)
+	p := serve(t, settings{"pool.health": {`interval = "1h"`}}, b)
+	for range 10 {
+		p.get("/").want(t, 200, "node1")
+		dial(t, p.address).post("/", "hello").want(t, 200, "node1")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.accepted > 2 { // one for the first health check
+		t.Errorf("20 requests used %d connections", b.accepted-1)
+	}
+}
+
+// TestSurplusNeverReachesAnother: whatever a backend sends beyond an answer, at once or late, is no part of the next one.
+func TestSurplusNeverReachesAnother(t *testing.T) {
+	t.Parallel()
+	const poison = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+	for name, surplus := range map[string]func(*call){
+		"with the answer":  func(q *call) { q.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nnode1%s", poison) },
+		"after the answer": func(q *call) { q.ok(); q.send(poison) },
+		"after 204":        func(q *call) { q.send("HTTP/1.1 204 No Content\r\n\r\n%s", poison) },
+		"after 304":        func(q *call) { q.send("HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\n"); q.send(poison) },
+		"after chunks":     func(q *call) { q.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n%s", poison) },
+		"one byte":         func(q *call) { q.ok(); q.send("\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var played atomic.Int64
+			b := start(t, "node1", func(q *call) { surplus(q); played.Add(1) })
+			p := serve(t, settings{"pool.health": {`interval = "1h"`}}, b)
+			for n := range int64(100) {
+				c := dial(t, p.address)
+				method := []string{"GET", "HEAD"}[n%5/4]
+				c.send("%s", head(method, "/"))
+				a := c.answer(method)
+				if a.status >= 400 || strings.Contains(a.body, "poison") {
+					t.Fatalf("request %d got %d %q", n, a.status, a.body)
+				}
+				c.conn.Close()
+				// What is sent while the next request is on its way cannot be told from its answer.
+				harness.Eventually(t, "the surplus is sent", func() bool { return played.Load() == n+1 })
+			}
+		})
+	}
+}
