@@ -59,11 +59,11 @@ func newRootCommand(started *bool) *cobra.Command {
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return errors.New("a command is missing: serve, check, demo or version")
+			return errors.New("a command is missing: serve, check, demo, session or version")
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	for _, cmd := range []*cobra.Command{newServeCommand(), newCheckCommand(), newDemoCommand(), newVersionCommand()} {
+	for _, cmd := range []*cobra.Command{newServeCommand(), newCheckCommand(), newDemoCommand(), newSessionCommand(), newVersionCommand()} {
 		runCommand := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			*started = true

@@ -33,7 +33,7 @@ func TestRun(t *testing.T) {
 		{"check", exitUsage, "", `required flag(s) "config" not set`},
 		{"check " + good, exitUsage, "", "unknown command"},
 		{"serve --confg x", exitUsage, "", "unknown flag: --confg"},
-		{"", exitUsage, "", "a command is missing: serve, check, demo or version"},
+		{"", exitUsage, "", "a command is missing: serve, check, demo, session or version"},
 		{"start", exitUsage, "", `unknown command "start"`},
 	}
 	for _, test := range tests {

@@ -1,91 +1,124 @@
 package main
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"rehydra/proxy/upstream"
 	"rehydra/sessiontier"
 )
 
-// collector turns the program's own counters into metrics when they are asked for.
-type collector struct {
-	p *program
-
-	saves, restores, lost, fenced, conflicts, unprotected *prometheus.Desc
-	sessions, savedBytes, dropped, corrupt                *prometheus.Desc
-	nodeUp, nodeErrors                                    *prometheus.Desc
-	backendUp, backendRequests, backendInFlight           *prometheus.Desc
-	connections                                           *prometheus.Desc
+// newRegistry returns everything that GET /metrics shows of p.
+func newRegistry(p *program) (*prometheus.Registry, error) {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: metricPrefix + "build_info", Help: "1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
+	}, func() float64 { return 1 })
+	for _, c := range []prometheus.Collector{
+		newCollector(p), p.timings.saves, p.timings.restores, build,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "rehydra"}),
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("cannot register metrics: %w", err)
+		}
+	}
+	return registry, nil
 }
 
+// collector turns the parts' own counters into metrics when they are asked for.
+type collector struct {
+	p        *program
+	plain    []family[*snapshot]
+	nodes    []family[*sessiontier.NodeStats]
+	backends []family[*upstream.Stats]
+	requests *prometheus.Desc
+}
+
+// family is one metric: its name without the prefix, and how to read it from what it is of.
+type family[Of any] struct {
+	name string
+	kind prometheus.ValueType
+	help string
+	read func(Of) float64
+	desc *prometheus.Desc
+}
+
+const (
+	metricPrefix = "rehydra_"
+
+	counter = prometheus.CounterValue
+	gauge   = prometheus.GaugeValue
+)
+
 func newCollector(p *program) *collector {
-	d := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("rehydra_"+name, help, labels, nil)
-	}
 	return &collector{
-		p:               p,
-		saves:           d("session_saves_total", "Session states stored in every copy."),
-		restores:        d("session_restores_total", "Sessions brought to another backend."),
-		lost:            d("session_lost_total", "Sessions that a request came for and that were not to be had."),
-		fenced:          d("session_fenced_total", "Late writes of former owners that were refused."),
-		conflicts:       d("session_conflicts_total", "Races of compare-and-swap lost between writers of non-sticky mode."),
-		unprotected:     d("session_unprotected_total", "Responses whose session change was not on every copy in time."),
-		sessions:        d("sessions_known", "Sessions that this proxy has seen lately."),
-		savedBytes:      d("session_saved_bytes_total", "Bytes of session state stored."),
-		dropped:         d("session_saves_dropped_total", "Asynchronous saves that were dropped."),
-		corrupt:         d("session_copies_corrupt_total", "Copies that were not believed."),
-		nodeUp:          d("store_node_up", "1 while the store node answers.", "node"),
-		nodeErrors:      d("store_node_errors_total", "Exchanges with the store node that failed.", "node"),
-		backendUp:       d("backend_up", "1 while the backend is thought to answer.", "pool", "backend"),
-		backendRequests: d("backend_requests_total", "Requests sent to the backend.", "pool", "backend"),
-		backendInFlight: d("backend_requests_in_flight", "Requests that the backend has now.", "pool", "backend"),
-		connections:     d("client_connections", "Client connections that are open."),
+		p:        p,
+		plain:    described(plainMetrics()),
+		nodes:    described(nodeMetrics(), "node"),
+		backends: described(backendMetrics(), "pool", "backend"),
+		requests: prometheus.NewDesc(metricPrefix+"requests_total",
+			"Requests by the class of the status that the client got; none: it got no status. No pool: none matched.", []string{"pool", "class"}, nil),
 	}
+}
+
+// described gives each family its description.
+func described[Of any](families []family[Of], labels ...string) []family[Of] {
+	for i := range families {
+		f := &families[i]
+		f.desc = prometheus.NewDesc(metricPrefix+f.name, f.help, labels, nil)
+	}
+	return families
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	announce(ch, c.plain)
+	announce(ch, c.nodes)
+	announce(ch, c.backends)
+	ch <- c.requests
+}
+
+func announce[Of any](ch chan<- *prometheus.Desc, families []family[Of]) {
+	for i := range families {
+		ch <- families[i].desc
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	count := func(d *prometheus.Desc, n uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	s := c.p.snapshot()
+	collect(ch, c.plain, s)
+	for i := range s.store.Nodes {
+		collect(ch, c.nodes, &s.store.Nodes[i], s.store.Nodes[i].Name)
 	}
-	gauge := func(d *prometheus.Desc, n float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n, labels...)
-	}
-	var store sessiontier.Stats
-	if c.p.store != nil {
-		store = c.p.store.Stats()
-	}
-	n := &c.p.counters
-	count(c.saves, n.Saves.Load())
-	count(c.restores, n.Restores.Load())
-	count(c.lost, n.Lost.Load())
-	count(c.fenced, n.Fenced.Load())
-	count(c.conflicts, 0) // non-sticky mode is what would count here
-	count(c.unprotected, n.Unprotected.Load())
-	count(c.savedBytes, store.SavedBytes)
-	count(c.dropped, store.Dropped)
-	count(c.corrupt, store.Corrupt)
-	for _, node := range store.Nodes {
-		gauge(c.nodeUp, number(node.Up), node.Name)
-		count(c.nodeErrors, node.Errors, node.Name)
-	}
-	gauge(c.connections, float64(c.p.server.Connections()))
-	routing := c.p.server.Routing()
-	known := 0
-	for _, tier := range routing.Tiers {
-		known += tier.Sessions()
-	}
-	gauge(c.sessions, float64(known))
-	for _, pool := range routing.Table.Pools() {
+	for _, pool := range s.routing.Table.Pools() {
 		for _, b := range pool.Backends() {
-			s := b.Stats()
-			gauge(c.backendUp, number(s.Up), pool.Name(), b.Route())
-			count(c.backendRequests, s.Requests, pool.Name(), b.Route())
-			gauge(c.backendInFlight, float64(s.InFlight), pool.Name(), b.Route())
+			stats := b.Stats()
+			collect(ch, c.backends, &stats, pool.Name(), b.Route())
 		}
 	}
+	for pool, counts := range s.requests {
+		for class, n := range counts {
+			ch <- prometheus.MustNewConstMetric(c.requests, counter, float64(n), pool, statusClass(class))
+		}
+	}
+}
+
+func collect[Of any](ch chan<- prometheus.Metric, families []family[Of], of Of, labels ...string) {
+	for i := range families {
+		f := &families[i]
+		ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.read(of), labels...)
+	}
+}
+
+// statusClass names an index of proxy.RequestCount.
+func statusClass(class int) string {
+	if class == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%dxx", class)
 }
 
 func number(b bool) float64 {

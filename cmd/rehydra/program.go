@@ -25,6 +25,8 @@ type program struct {
 	server   *proxy.Server
 	admin    *adminServer // nil: off
 	counters session.Counters
+	timings  timings
+	logLost  func() uint64 // log events that were lost; nil: nobody counts them. Set before Start
 
 	mu      sync.Mutex // serialises Reload and Shutdown
 	cfg     *Config
@@ -35,7 +37,8 @@ type program struct {
 // openProgram builds everything cfg describes and opens its listeners, without
 // accepting yet. After an error nothing is left open.
 func openProgram(cfg *Config, log zerolog.Logger) (*program, error) {
-	p := &program{cfg: cfg, log: log}
+	p := &program{cfg: cfg, log: log, timings: newTimings()}
+	p.counters.RestoreTime = p.timings.restores
 	if err := p.open(); err != nil {
 		p.close()
 		return nil, err
@@ -66,7 +69,7 @@ func (p *program) open() error {
 		return err
 	}
 	if cfg.Admin.Listen != "" {
-		if p.admin, err = listenAdmin(cfg.Admin.Listen, p, p.log); err != nil {
+		if p.admin, err = listenAdmin(cfg, p, p.log); err != nil {
 			return err
 		}
 	}
@@ -179,7 +182,7 @@ func (p *program) build(cfg *Config, old *proxy.Routing) (*proxy.Routing, error)
 		if old != nil && old.Tiers[pool.Name] != nil {
 			r.Tiers[pool.Name] = old.Tiers[pool.Name].Reconfigure(tc, p.log)
 		} else {
-			r.Tiers[pool.Name] = session.New(tc, storeAdapter{p.store}, &p.counters, p.log)
+			r.Tiers[pool.Name] = session.New(tc, timedStore{storeAdapter{p.store}, p.timings.saves}, &p.counters, p.log)
 		}
 	}
 	return r, nil

@@ -51,6 +51,7 @@ func serve(path string) error {
 	if err != nil {
 		return err
 	}
+	p.logLost = log.Dropped
 	p.Start()
 	log.Logger.Info().Strs("listen", p.Addresses()).Str("admin", p.AdminAddress()).Str("version", version).
 		Int("pid", os.Getpid()).Msg("ready")

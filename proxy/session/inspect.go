@@ -41,3 +41,9 @@ func (t *Tier) Known(base string) []Known {
 // Apps returns the names of the apps that were seen since the start, at most 256.
 // It must not be changed.
 func (t *Tier) Apps() []string { return *t.index.apps.Load() }
+
+// Alive reports whether the session has not outlived its time of inactivity,
+// as far as this proxy has seen.
+func (k *Known) Alive(now time.Time) bool {
+	return !k.SeenAt.IsZero() && (k.TTL <= 0 || now.Sub(k.SeenAt) < k.TTL)
+}

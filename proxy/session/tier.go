@@ -30,7 +30,7 @@ type Config struct {
 
 // Counters count what happened to sessions, since the start.
 type Counters struct {
-	Saves, Restores, Lost, Fenced, Unprotected atomic.Uint64
+	Saves, Restores, Lost, Fenced, Conflicts, Unprotected atomic.Uint64
 	// RestoreTime is told how long each hand-over took, from the look-up to the
 	// state being at the backend or ready to go there with the request; nil: nobody
 	// wants to know.
