@@ -50,7 +50,7 @@ type flight struct {
 	done    chan struct{}
 	backend *upstream.Backend
 	epoch   uint64
-	claim   bool // it installs, whoever the owner is
+	lacks   Version // that the backend was told of and lacks; zero: it was told of none
 	result  standing
 	err     error
 }
@@ -62,16 +62,16 @@ type pendingInstall struct {
 
 // join returns the flight for key that goes to b, or starts one and reports
 // that the caller must fly it. A flight to somewhere else is waited for first.
-func (h *handoffs) join(key Key, b *upstream.Backend, claim bool) (f *flight, mine, fits bool) {
+func (h *handoffs) join(key Key, b *upstream.Backend, lacks Version) (f *flight, mine, fits bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.flights == nil {
 		h.flights, h.pending = make(map[Key]*flight), make(map[Key]*pendingInstall)
 	}
 	if f = h.flights[key]; f != nil {
-		return f, false, f.epoch == b.Epoch() && (f.claim || !claim)
+		return f, false, f.epoch == b.Epoch() && f.lacks.Compare(lacks) >= 0
 	}
-	f = &flight{done: make(chan struct{}), backend: b, epoch: b.Epoch(), claim: claim}
+	f = &flight{done: make(chan struct{}), backend: b, epoch: b.Epoch(), lacks: lacks}
 	h.flights[key] = f
 	return f, true, true
 }
@@ -107,17 +107,17 @@ func (h *handoffs) settle(key Key, v Version) {
 }
 
 // handOver finds out how the session key stands toward b and, where b is not
-// its owner (or claim says that b lost it), makes b its owner. Requests of the
+// its owner (or lost it: it lacks a version), makes b its owner. Requests of the
 // same session share one hand-over and each looks again after one that went
 // elsewhere. target is a request target and host of the same app.
-func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Backend, claim bool, at place) (standing, error) {
+func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Backend, lacks Version, at place) (standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.RestoreTimeout)
 	defer cancel()
 	for {
 		if st, ok := t.handoffs.unconfirmed(key, b); ok {
 			return st, nil
 		}
-		f, mine, fits := t.handoffs.join(key, b, claim)
+		f, mine, fits := t.handoffs.join(key, b, lacks)
 		if mine {
 			t.fly(ctx, f, key, id, at)
 			return f.result, f.err
@@ -141,20 +141,19 @@ func (t *Tier) fly(ctx context.Context, f *flight, key Key, id string, at place)
 	f.err = ErrNotNow // what the others see if this one does not get to its end
 	defer func() { t.handoffs.land(key, f) }()
 	begun := time.Now()
-	f.result, f.err = t.bring(ctx, key, id, f.backend, f.claim, at)
+	f.result, f.err = t.bring(ctx, key, id, f.backend, f.lacks, at)
 	if f.err == nil && f.result.installed && t.counters.RestoreTime != nil {
 		t.counters.RestoreTime.Observe(time.Since(begun).Seconds())
 	}
 }
 
-// bring looks the session up and, if b must get it, claims and installs it.
-func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backend, claim bool, at place) (standing, error) {
+// bring looks the session up and, if b must get it, claims and installs it. A
+// generation above that of the version which b lacks was claimed for b since.
+func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backend, lacks Version, at place) (standing, error) {
 	r, err := t.store.Lookup(ctx, key)
-	if err == nil && (claim || r.Owner != b.Route()) {
+	claim := err == nil && (r.Owner != b.Route() || r.Version.Generation <= lacks.Generation)
+	if claim {
 		r, err = t.store.Claim(ctx, key, b.Route())
-		claim = true
-	} else {
-		claim = false
 	}
 	if err != nil {
 		return t.absent(key, err)
@@ -165,12 +164,12 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 		return st, nil
 	}
 	st.installed = true
-	t.counters.Restores.Add(1)
 	if len(r.State) <= t.cfg.InlineLimit {
 		st.state = r.State
 		if st.state == nil {
 			st.state = []byte{}
 		}
+		t.counters.Restores.Add(1)
 		return st, nil
 	}
 	return t.install(ctx, key, id, b, r, at, st)
@@ -184,6 +183,7 @@ func (t *Tier) install(ctx context.Context, key Key, id string, b *upstream.Back
 	}
 	switch answer.status {
 	case 204, 409: // installed; or b holds a version as new or newer
+		t.counters.Restores.Add(1)
 		return st, nil
 	case 400:
 		t.unreadable(b, key, len(r.State))

@@ -78,7 +78,7 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
 		p.st.have = HaveAsk // no operation goes to a backend of which nothing is known
 		return nil
 	}
-	return p.resolve(ctx, b, Need{ID: string(p.id), Base: string(base), App: k.app}, false)
+	return p.resolve(ctx, b, Need{ID: string(p.id), Base: string(base), App: k.app}, Version{})
 }
 
 // idFor chooses the id that the request's session is looked up by: the first
@@ -108,9 +108,14 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, va
 		p.Unreadable(b) // it was sent, and is asked for again
 		return nil
 	}
-	// A backend that was told the newest version and lacks it must get it now,
-	// whoever owns the session.
-	return p.resolve(ctx, b, need, p.st.have == HaveVersion)
+	var lacks Version
+	if base, _ := jvmroute.Split(p.id); string(base) == need.Base {
+		// A backend that was told the newest version and lacks it must get it now,
+		// whoever owns the session.
+		lacks = p.st.version
+	}
+	p.Done()
+	return p.resolve(ctx, b, need, lacks)
 }
 
 // SentState reports whether the request carries a state to install.
@@ -125,21 +130,25 @@ func (p *Plan) Unreadable(b *upstream.Backend) {
 	p.st = standing{have: HaveNone, unanswered: true}
 }
 
+// maxOthers bounds how many further ids of one request are looked up: a client
+// may send as many as a head holds.
+const maxOthers = 8
+
 // resolve tries the session that need names, then the request's other ids: the
 // first that has a copy is the one to restore.
-func (p *Plan) resolve(ctx context.Context, b *upstream.Backend, need Need, claim bool) error {
+func (p *Plan) resolve(ctx context.Context, b *upstream.Backend, need Need, lacks Version) error {
 	p.app = need.App
-	first, err := p.look(ctx, b, need, claim)
+	first, err := p.look(ctx, b, need, lacks)
 	if err != nil || first.have == HaveVersion {
 		p.tell(need.ID, first)
 		return err
 	}
-	for _, c := range p.ids {
+	for _, c := range p.ids[:min(len(p.ids), maxOthers)] {
 		other := Need{ID: string(c.ID), Base: string(c.Base()), App: need.App}
 		if other.Base == need.Base {
 			continue
 		}
-		st, err := p.look(ctx, b, other, false)
+		st, err := p.look(ctx, b, other, Version{})
 		if err != nil || st.have == HaveVersion {
 			p.tell(other.ID, st)
 			return err
@@ -150,12 +159,12 @@ func (p *Plan) resolve(ctx context.Context, b *upstream.Backend, need Need, clai
 	return nil
 }
 
-func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, claim bool) (standing, error) {
+func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, lacks Version) (standing, error) {
 	key := p.t.key(need.App, need.Base)
-	if !claim && p.t.unknown.has(key, p.t.cfg.Now()) {
+	if lacks.IsZero() && p.t.unknown.has(key, p.t.cfg.Now()) {
 		return standing{have: HaveNone}, nil
 	}
-	st, err := p.t.handOver(ctx, key, need.ID, b, claim, p.at)
+	st, err := p.t.handOver(ctx, key, need.ID, b, lacks, p.at)
 	if err == nil && st.have == HaveNone && !st.unanswered {
 		p.t.unknown.add(key, p.t.cfg.Now())
 		if k, ok := p.t.index.get(key); ok && k.alive(p.t.cfg.Now()) {

@@ -250,7 +250,7 @@ func (t *Tier) end(ctx context.Context, r *Report) error {
 
 // conclude notes in the plan what became of the session.
 func (p *Plan) conclude(b *upstream.Backend, err error) {
-	r, t := &p.report, p.t
+	r := &p.report
 	base, _ := jvmroute.Split(p.id)
 	same := r.Base == string(base) || r.WasBase == string(base)
 	switch {
@@ -268,11 +268,8 @@ func (p *Plan) conclude(b *upstream.Backend, err error) {
 	default:
 		p.outcome = OutcomeSticky
 	}
-	if p.st.installed {
-		t.handoffs.settle(t.key(p.app, string(base)), p.st.version)
-	}
 	if isUnsafe(err) {
-		t.counters.Unprotected.Add(1)
+		p.t.counters.Unprotected.Add(1)
 		if p.outcome != OutcomeLost {
 			p.outcome = OutcomeUnprotected
 		}
