@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"rehydra/proxy/http1"
@@ -113,7 +114,8 @@ type pump struct {
 	c      *upstream.Conn
 	after  time.Duration // the backend's time for the first byte, from the end of the body
 	done   chan struct{}
-	failed bool // the client's side failed; u.err says how
+	failed bool        // the client's side failed; u.err says how
+	stop   atomic.Bool // stopPump wants it to end: an error of the client's side is its doing
 }
 
 // startPump sends the kept bytes and then the rest of the body to c, in a
@@ -149,6 +151,9 @@ func (p *pump) run() {
 				p.c.SetReadTimeout(earlyAnswer)
 				return
 			}
+		}
+		if p.stop.Load() {
+			return
 		}
 		u.note(err)
 		if u.err != nil {
@@ -218,6 +223,7 @@ func (u *upload) stopPump() {
 	select {
 	case <-u.pump.done:
 	default:
+		u.pump.stop.Store(true)
 		_ = u.pump.c.Close()
 		_ = u.x.c.conn.SetReadDeadline(time.Unix(1, 0)) // in the past: a read that waits ends
 		<-u.pump.done
