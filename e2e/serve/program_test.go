@@ -238,16 +238,6 @@ func (p *program) status(name string) int64 {
 	return 0
 }
 
-// descriptors counts the open descriptors.
-func (p *program) descriptors() int {
-	p.t.Helper()
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return len(entries)
-}
-
 // goroutines ends the process with SIGQUIT, which makes it write its goroutines, and returns them.
 func (p *program) goroutines() (stacks []string) {
 	p.t.Helper()
