@@ -12,7 +12,7 @@ const Token = "e2e-token-0123456789abcdef"
 type Config struct {
 	Listen  string   // host:port; "" is a free port of 127.0.0.1
 	Session []string // lines of [session], beside the token
-	Store   []string // lines of [store]
+	Store   []string // lines of [store]; nil: no such section
 	NoToken bool     // leaves token out
 	Pools   []Pool
 }
@@ -64,7 +64,9 @@ func (c Config) TOML() string {
 		session = append([]string{fmt.Sprintf("token = %q", Token)}, session...)
 	}
 	section("[session]", session...)
-	section("[store]", c.Store...)
+	if c.Store != nil {
+		section("[store]", c.Store...)
+	}
 	for _, p := range c.Pools {
 		section("[[pool]]", append([]string{fmt.Sprintf("name = %q", p.Name)}, p.Lines...)...)
 		health := p.Health

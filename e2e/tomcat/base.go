@@ -25,8 +25,10 @@ func (b base) write(ctx context.Context, c Config, port, ajpPort int) error {
 	if err != nil {
 		return err
 	}
-	if err := copyFile(jar, b.path("lib", filepath.Base(jar))); err != nil {
-		return err
+	for _, path := range append([]string{jar}, c.Lib...) {
+		if err := copyFile(path, b.path("lib", filepath.Base(path))); err != nil {
+			return err
+		}
 	}
 	webXML, err := os.ReadFile(filepath.Join(b.home, "conf", "web.xml"))
 	if err != nil {

@@ -23,6 +23,8 @@ type Config struct {
 	ContextXML string
 	// ConnectorAttributes go into the HTTP Connector: `maxThreads="50"`.
 	ConnectorAttributes string
+	// Lib are paths of jars that Tomcat gets beside the adapter.
+	Lib []string
 	// JVM adds to or overrides the flags of the Java process.
 	JVM []string
 }

@@ -1,0 +1,142 @@
+package msm
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"rehydra/e2e/harness"
+	"rehydra/e2e/tomcat"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// jars is what memcached-session-manager's own set-up page asks for on Tomcat 9.
+var jars = []tomcat.Artifact{
+	{Coordinates: "de.javakaffee.msm:memcached-session-manager:2.3.2", SHA256: "c3b9c42e75349a8195a1007d7fa50dffe019b1b3858a872e8ea50a3c6ae7aba2"},
+	{Coordinates: "de.javakaffee.msm:memcached-session-manager-tc9:2.3.2", SHA256: "8b8135c3ff1420191434d5e3f4185a29b39cd39e8072fc62f6e1980339ed97dd"},
+	{Coordinates: "net.spy:spymemcached:2.12.3", SHA256: "133092565f8308b9bcbfce83909d11f505d4094b856ead24e299ac93679bb4e2"},
+}
+
+// cluster is two Tomcats that share their sessions through two memcacheds by themselves, behind a Rehydra without a tier.
+type cluster struct {
+	nodes map[string]*tomcat.Server // by route
+	mem   [2]*harness.Memcached
+	proxy *harness.Proxy
+}
+
+// start starts a cluster. attributes are those of MSM's Manager beside its nodes.
+func start(t *testing.T, attributes string) *cluster {
+	t.Helper()
+	c := &cluster{nodes: make(map[string]*tomcat.Server)}
+	for i := range c.mem {
+		c.mem[i] = harness.StartMemcached(t)
+	}
+	var lib []string
+	for _, jar := range jars {
+		path, err := jar.Fetch(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lib = append(lib, path)
+	}
+	manager := fmt.Sprintf(`<Manager className="de.javakaffee.web.msm.MemcachedBackupSessionManager" memcachedNodes="n1:%s,n2:%s" %s/>`,
+		c.mem[0].Address(), c.mem[1].Address(), attributes)
+	pool := harness.Pool{Name: "shop", Health: []string{`path = "/shop/static.txt"`, `interval = "200ms"`, `timeout = "2s"`}}
+	for _, route := range []string{"node1", "node2"} {
+		s := tomcat.New(t, tomcat.Config{Release: tomcat.Tomcat9, Route: route, NoAdapter: true, ContextXML: manager, Lib: lib})
+		s.Launch()
+		c.nodes[route] = s
+		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))})
+	}
+	for _, s := range c.nodes {
+		s.WaitReady()
+	}
+	c.proxy = harness.Start(t, harness.Config{NoToken: true, Pools: []harness.Pool{pool}})
+	return c
+}
+
+func other(route string) string {
+	if route == "node1" {
+		return "node2"
+	}
+	return "node1"
+}
+
+// waitUp waits until the proxy uses the backend of route.
+func (c *cluster) waitUp(t *testing.T, route string) {
+	t.Helper()
+	harness.Eventually(t, route+" to be up", func() bool {
+		return c.proxy.Metric(t, `rehydra_backend_up{backend="`+route+`",pool="shop"}`) == 1
+	})
+}
+
+// user is a browser's worth of client.
+type user struct {
+	t      *testing.T
+	base   string
+	client *http.Client
+}
+
+func (c *cluster) user(t *testing.T) *user {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 1}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &user{t: t, base: "http://" + c.proxy.Address(), client: &http.Client{Transport: transport, Jar: jar, Timeout: 15 * time.Second}}
+}
+
+// page is what the test application printed, by the first word of each line.
+type page struct {
+	header http.Header
+	lines  map[string]string
+}
+
+// get requests a path, which must be answered with 200.
+func (u *user) get(path string) page {
+	u.t.Helper()
+	req, err := http.NewRequestWithContext(u.t.Context(), http.MethodGet, u.base+path, nil)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	resp, err := u.client.Do(req)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		u.t.Fatalf("GET %s: status %d, wanted 200:\n%s", path, resp.StatusCode, text)
+	}
+	p := page{header: resp.Header, lines: make(map[string]string)}
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimPrefix(strings.TrimSpace(line), "value ")
+		if name, value, ok := strings.Cut(line, " "); ok {
+			p.lines[name] = value
+		}
+	}
+	return p
+}
+
+// id splits the session's id: ABC-n1.node1 is ABC, n1 and node1.
+func (p page) id() (session, memcached, route string) {
+	base, route, _ := strings.Cut(p.lines["session"], ".")
+	dash := strings.LastIndexByte(base, '-')
+	if dash < 0 {
+		return base, "", route
+	}
+	return base[:dash], base[dash+1:], route
+}
