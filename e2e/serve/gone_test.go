@@ -17,7 +17,9 @@ var leaving = []struct {
 }{
 	{"before a request", func(*client, *backend, string) {}},
 	{"in the head", func(c *client, _ *backend, target string) { c.send("GET %s HTTP/1.1\r\nHo", target) }},
-	{"in a small body", func(c *client, _ *backend, target string) { c.send("%sabc", head("POST", target, "Content-Length: 1000")) }},
+	{"in a small body", func(c *client, _ *backend, target string) {
+		c.send("%sabc", head("POST", target, "Content-Length: 1000"))
+	}},
 	{"in a large body", func(c *client, b *backend, target string) {
 		c.send("%s%s", head("POST", target, "Content-Length: 1000000"), strings.Repeat("x", 200_000))
 		b.waitSeen(target, 1)

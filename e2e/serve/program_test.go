@@ -158,7 +158,9 @@ func parse(text string) (events []harness.Event) {
 }
 
 // events returns the events so far whose message is this.
-func (p *program) events(message string) []harness.Event { return withMessage(p.stderr.String(), message) }
+func (p *program) events(message string) []harness.Event {
+	return withMessage(p.stderr.String(), message)
+}
 
 func withMessage(text, message string) (found []harness.Event) {
 	for _, e := range parse(text) {
