@@ -21,6 +21,8 @@ var (
 	ErrIncomplete = errors.New("not every copy of the session was stored")
 	// ErrDropped: the queue of asynchronous saves was full, or the tier closed, before the record was stored.
 	ErrDropped = errors.New("the queued save was dropped")
+	// ErrLocked: somebody else held the session's lock for as long as was waited.
+	ErrLocked = errors.New("the session is locked")
 	// ErrBadKey: pool, application or base id cannot name a copy.
 	ErrBadKey = errors.New("not a usable session key")
 )

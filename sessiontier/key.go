@@ -26,6 +26,9 @@ const maxBaseIDLength = jvmroute.MaxIDLength
 // storeKeyPrefix begins each key; its digit is the version of the key's form.
 const storeKeyPrefix = "r1:"
 
+// lockKeyPrefix begins the key of a lock, which is made as that of a session without an application.
+const lockKeyPrefix = "l1:"
+
 // probeKey is asked for to see whether a node answers. No session can have it: it lacks the second colon.
 const probeKey = storeKeyPrefix + "probe"
 
@@ -56,7 +59,12 @@ func (k Key) check() error {
 // storeKey returns the key under which nodes keep the session: "r1:", 22 characters of base64url (the first 16 bytes of the
 // SHA-256 of pool and application), ":", and the base id as it is. At most 226 bytes, all of them fit for memcached. Pool and
 // application are digested since they may be long and hold blanks; the base id is left readable so that an operator finds it.
-func (k Key) storeKey() string {
+func (k Key) storeKey() string { return k.keyWith(storeKeyPrefix) }
+
+// lockKey returns the key of the session's lock: that of a session, with another prefix.
+func (k Key) lockKey() string { return k.keyWith(lockKeyPrefix) }
+
+func (k Key) keyWith(prefix string) string {
 	var scratch [256]byte
 	in := binary.BigEndian.AppendUint16(scratch[:0], uint16(len(k.Pool)))
 	in = append(in, k.Pool...)
@@ -64,7 +72,7 @@ func (k Key) storeKey() string {
 	sum := sha256.Sum256(in)
 
 	var out [250]byte
-	b := append(out[:0], storeKeyPrefix...)
+	b := append(out[:0], prefix...)
 	b = base64.RawURLEncoding.AppendEncode(b, sum[:digestLength])
 	b = append(b, ':')
 	b = append(b, k.BaseID...)

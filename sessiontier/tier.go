@@ -25,6 +25,7 @@ type Tier struct {
 	handles  *recent[*handle]
 	unknown  *unknownIDs
 	queue    *queue
+	gates    gates // where this process waits for locks
 	counters counters
 
 	stop     context.CancelFunc // ends the probers
