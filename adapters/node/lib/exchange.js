@@ -144,6 +144,9 @@ class Exchange {
       this.manager.registry.forget(record);
       return this.report(record, 'gone');
     }
+    if (record === this.made && this.held?.ended) {
+      this.manager.registry.forget(this.held); // told as was
+    }
     const state = record.settle();
     return { ...this.report(record, state === null ? 'same' : 'inline'), state };
   }
@@ -162,6 +165,7 @@ class Exchange {
   /** Ends the request's use of its sessions. */
   release() {
     this.settled();
+    this.current(); // gives up what the client could not learn of
     for (const record of this.used) {
       this.manager.registry.release(record);
       if (record.ended && !this.manager.hasTier) {

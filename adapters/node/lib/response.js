@@ -45,6 +45,7 @@ class HeldResponse {
     if (!Number.isInteger(status) || status < 100 || status > 999) {
       this.inner.writeHead.call(this.res, status); // throws
     }
+    this.asked = !this.committing;
     this.res.statusCode = status;
     if (typeof rest[0] === 'string') {
       this.reason = [rest.shift()];
@@ -52,7 +53,6 @@ class HeldResponse {
       rest.shift();
     }
     setHeaders(this.res, rest[0]);
-    this.asked = true;
     if (this.committing || !this.exchange.tier) {
       this.sendHead();
     }
@@ -140,16 +140,16 @@ class HeldResponse {
     const { res } = this;
     this.out = true;
     this.later = this.exchange.beforeHead(res, this.final === true, this.canTrail());
-    // Node names the length of a body that it gets with the end; it would not know that any more.
-    if (this.final === true && !this.later && this.size >= 0 && this.mayHaveLength()) {
+    if (this.final === true && !this.later && this.nodeWouldMeasure()) {
       res.setHeader('Content-Length', this.size);
     }
     this.inner.writeHead.call(res, res.statusCode, ...this.reason);
   }
 
-  mayHaveLength() {
+  /** Reports whether Node would name the body's length by itself: a body that it gets whole with the end, before there is a head. */
+  nodeWouldMeasure() {
     const { res } = this;
-    return res.req.method !== 'HEAD' && bodyAllowed(res.statusCode) && !res.hasHeader('content-length') &&
+    return !this.asked && this.chunks.length === 0 && this.size >= 0 && res.req.method !== 'HEAD' && bodyAllowed(res.statusCode) && !res.hasHeader('content-length') &&
       !res.hasHeader('transfer-encoding') && !res.hasHeader('trailer') && this.trailers.length === 0;
   }
 

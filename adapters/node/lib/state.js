@@ -46,8 +46,8 @@ function isObject(v) {
 function valuesOf(session) {
   const values = new Map();
   for (const name of Object.keys(session)) {
-    if (name === 'cookie') {
-      continue;
+    if (name === 'cookie' || name === '__proto__') {
+      continue; // the latter would not become a value but what the session inherits from
     }
     const text = JSON.stringify(session[name]);
     if (text !== undefined) {

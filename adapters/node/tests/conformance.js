@@ -2,13 +2,12 @@
 
 // The conformance test's application for express-session; adapters/conformance/README.md says what each operation does.
 //
-//   node test/conformance.js --port 8081 --route node1 --token SECRET [--app /shop]
+//   node tests/conformance.js --listen 127.0.0.1:8081 --route node1 --token SECRET [--app /shop] [--express express4]
 //
-// It prints "listening on 127.0.0.1:<port>" when it answers; port 0 takes a free one. Any path is the application; /health tells who it is.
+// Any path is the application; /health tells who it is, and makes no session.
 
 const { parseArgs } = require('node:util');
 const { setTimeout: pause } = require('node:timers/promises');
-const express = require('express');
 const session = require('..');
 
 /** More than any container holds back before it sends the head. */
@@ -17,18 +16,14 @@ const early = Buffer.alloc(32 << 10, '\n');
 /** What an express-session does not know of itself. */
 const created = 'created';
 
-/**
- * Makes the application.
- * @param {object} options of session()
- * @returns the Express application; its property attach is the middleware's
- */
-function conformance(options) {
+/** Makes the application of an Express and a session middleware. */
+function conformance(express, sessions, route) {
   const app = express();
-  const sessions = session(options);
   const state = { calls: 0 };
-  app.attach = sessions.attach;
+  app.get('/health', (req, res) => {
+    res.send(route);
+  });
   app.use(sessions);
-  app.get('/health', (req, res) => res.send(options.rehydra.route));
   app.use((req, res, next) => {
     answer(req, res, state).catch(next);
   });
@@ -149,17 +144,12 @@ function page(current, calls, body) {
 
 function main() {
   const text = { type: 'string' };
-  const { values } = parseArgs({ options: { port: text, route: text, token: text, app: text } });
-  const { port, ...rehydra } = values;
-  const app = conformance({ rehydra });
-  const server = app.listen(Number(port), '127.0.0.1', () => {
-    process.stdout.write(`listening on 127.0.0.1:${server.address().port}\n`);
-  });
-  app.attach(server);
+  const { values } = parseArgs({ options: { listen: text, route: text, token: text, app: text, express: text } });
+  const { listen, express = 'express', ...rehydra } = values;
+  const sessions = session({ rehydra });
+  const app = conformance(require(express), sessions, rehydra.route);
+  const { hostname, port } = new URL(`http://${listen}`);
+  sessions.attach(app.listen(Number(port), hostname));
 }
 
-module.exports = { conformance };
-
-if (require.main === module) {
-  main();
-}
+main();
