@@ -30,6 +30,9 @@ type Config struct {
 
 	EmbeddedBytes int64 // memory of the embedded store; 256 MiB
 
+	Keys          *Keyring // that seal copies; nil: a copy is only checksummed
+	CompressAbove int      // bytes of state above which copies are compressed; 0: none is
+
 	QueueLength  int           // sessions that may wait in SaveAsync; 10,000
 	QueueWorkers int           // saves of the queue at once; 8
 	QueueTimeout time.Duration // for one save of the queue; 2 s

@@ -80,7 +80,7 @@ func (t *Tier) gravesOf(v *view) (places, away []int) {
 
 // bury writes a tombstone to one node, in place of whatever it beats. nil: it is there, or something that is newer still.
 func (t *Tier) bury(ctx context.Context, n *node, k Key, storeKey string, tomb *envelope, life time.Duration) error {
-	value, err := tomb.encode(k)
+	value, err := t.codec.encode(tomb, k, storeKey)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (t *Tier) bury(ctx context.Context, n *node, k Key, storeKey string, tomb *
 			return err
 		}
 		if err == nil {
-			if env, bad := decodeEnvelope(old, k); bad == nil && env.compare(tomb) >= 0 {
+			if env, bad := t.codec.decode(old, k, storeKey); bad == nil && env.compare(tomb) >= 0 {
 				return nil
 			}
 		}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // envelope is what a node keeps under a store key: one copy of a session, or the tombstone of one that ended.
@@ -29,9 +27,11 @@ type envelope struct {
 // The layout, big endian; README.md has it as a table.
 const (
 	envelopeMagic   = "RHYD"
-	envelopeFormat  = 1
+	envelopeFormat  = 1 // ends with a checksum
+	sealedFormat    = 2 // ends with a key id, a nonce, and the state sealed
 	flagTombstone   = 1 << 0
-	knownFlags      = flagTombstone
+	flagCompressed  = 1 << 1 // the state is a zstd frame
+	knownFlags      = flagTombstone | flagCompressed
 	headLength      = 72
 	checksumLength  = 8
 	maxOwnerLength  = 1024
@@ -72,22 +72,31 @@ func (e *envelope) record() Record {
 	return Record{Version: e.version, Owner: e.owner, TTL: e.ttl, State: e.state}
 }
 
-// encodedLength is the number of bytes that encode returns.
-func (e *envelope) encodedLength(k Key) int {
-	return headLength + len(k.Pool) + len(k.App) + len(k.BaseID) + len(e.owner) + len(e.state) + checksumLength
+// namesLength is the number of bytes of the head and the names after it.
+func (e *envelope) namesLength(k Key) int {
+	return headLength + len(k.Pool) + len(k.App) + len(k.BaseID) + len(e.owner)
 }
 
-// encode returns the copy of key k as a node keeps it, in one allocation.
-func (e *envelope) encode(k Key) ([]byte, error) {
+// checkLengths refuses what the layout cannot hold.
+func (e *envelope) checkLengths() error {
 	if len(e.owner) > maxOwnerLength {
-		return nil, fmt.Errorf("cannot encode copy: owner of %d bytes, wanted at most %d", len(e.owner), maxOwnerLength)
+		return fmt.Errorf("cannot encode copy: owner of %d bytes, wanted at most %d", len(e.owner), maxOwnerLength)
 	}
 	if len(e.state) > math.MaxInt32 {
-		return nil, fmt.Errorf("cannot encode copy of %d bytes: %w", len(e.state), ErrTooLarge)
+		return fmt.Errorf("cannot encode copy of %d bytes: %w", len(e.state), ErrTooLarge)
 	}
-	b := make([]byte, 0, e.encodedLength(k))
+	return nil
+}
+
+// appendHead appends the head and the names. packed is the state's length as it is kept; whole its length before compression, 0 if it is
+// not compressed.
+func (e *envelope) appendHead(b []byte, k Key, format byte, packed, whole int) []byte {
+	flags := boolToInt(e.tombstone) * flagTombstone
+	if whole > 0 {
+		flags |= flagCompressed
+	}
 	b = append(b, envelopeMagic...)
-	b = append(b, envelopeFormat, byte(boolToInt(e.tombstone)*flagTombstone))
+	b = append(b, format, byte(flags))
 	for _, n := range [...]int{len(k.Pool), len(k.App), len(k.BaseID), len(e.owner), 0} {
 		b = binary.BigEndian.AppendUint16(b, uint16(n))
 	}
@@ -95,14 +104,12 @@ func (e *envelope) encode(k Key) ([]byte, error) {
 		uint64(e.created), uint64(e.stored), milliseconds(e.ttl)} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(e.state)))
-	b = binary.BigEndian.AppendUint32(b, 0)
+	b = binary.BigEndian.AppendUint32(b, uint32(packed))
+	b = binary.BigEndian.AppendUint32(b, uint32(whole))
 	b = append(b, k.Pool...)
 	b = append(b, k.App...)
 	b = append(b, k.BaseID...)
-	b = append(b, e.owner...)
-	b = append(b, e.state...)
-	return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b)), nil
+	return append(b, e.owner...)
 }
 
 // maxMilliseconds is the longest time.Duration in whole milliseconds.
@@ -127,49 +134,64 @@ var (
 	errChecksum = errors.New("checksum does not match")
 	errOtherKey = errors.New("belongs to another session")
 	errValues   = errors.New("holds impossible values")
+	errUnsealed = errors.New("is not sealed")
+	errNoKeys   = errors.New("is sealed, and no key is configured")
+	errKey      = errors.New("is sealed with a key that is not configured")
+	errSeal     = errors.New("seal does not fit")
+	errPacked   = errors.New("compressed state is not readable")
 )
 
-// decodeEnvelope reads a copy strictly and only if it is one of key k: a reply for another key, a changed byte, a surplus byte or
-// an unknown flag is an error. The state returned is a part of b.
-func decodeEnvelope(b []byte, k Key) (envelope, error) {
+// head is what a copy says of itself before its state: the envelope without a state, and where the rest lies.
+type head struct {
+	envelope
+	format        byte
+	names         int // bytes of head and names: what follows them is the format's own
+	packed, whole int // the state's length as kept, and before compression (0: it is not compressed)
+}
+
+// decodeHead reads the head strictly and only if it is one of key k: an unknown flag, a length that cannot be or another key is an error.
+func decodeHead(b []byte, k Key) (head, error) {
 	if len(b) < minEnvelopeSize {
-		return envelope{}, errShort
+		return head{}, errShort
 	}
 	switch {
 	case string(b[:4]) != envelopeMagic:
-		return envelope{}, errMagic
-	case b[4] != envelopeFormat:
-		return envelope{}, errFormat
-	case xxhash.Sum64(b[:len(b)-checksumLength]) != binary.BigEndian.Uint64(b[len(b)-checksumLength:]):
-		return envelope{}, errChecksum
+		return head{}, errMagic
+	case b[4] != envelopeFormat && b[4] != sealedFormat:
+		return head{}, errFormat
 	case b[5]&^knownFlags != 0:
-		return envelope{}, errFlags
-	case binary.BigEndian.Uint16(b[14:]) != 0 || binary.BigEndian.Uint32(b[68:]) != 0:
-		return envelope{}, errReserved
+		return head{}, errFlags
+	case binary.BigEndian.Uint16(b[14:]) != 0:
+		return head{}, errReserved
 	}
 	pool, app := int(binary.BigEndian.Uint16(b[6:])), int(binary.BigEndian.Uint16(b[8:]))
 	base, owner := int(binary.BigEndian.Uint16(b[10:])), int(binary.BigEndian.Uint16(b[12:]))
-	state := int64(binary.BigEndian.Uint32(b[64:]))
-	if int64(pool+app+base+owner)+state != int64(len(b)-minEnvelopeSize) {
-		return envelope{}, errLengths
-	}
 	names := b[headLength:]
+	if pool+app+base+owner > len(names) {
+		return head{}, errLengths
+	}
 	if string(names[:pool]) != k.Pool || string(names[pool:pool+app]) != k.App || string(names[pool+app:pool+app+base]) != k.BaseID {
-		return envelope{}, errOtherKey
+		return head{}, errOtherKey
 	}
 	ttl := binary.BigEndian.Uint64(b[56:])
-	e := envelope{
-		tombstone:   b[5]&flagTombstone != 0,
-		incarnation: binary.BigEndian.Uint64(b[16:]),
-		version:     Version{Generation: binary.BigEndian.Uint64(b[24:]), Counter: binary.BigEndian.Uint64(b[32:])},
-		owner:       string(names[pool+app+base : pool+app+base+owner]),
-		created:     int64(binary.BigEndian.Uint64(b[40:])),
-		stored:      int64(binary.BigEndian.Uint64(b[48:])),
-		ttl:         time.Duration(ttl) * time.Millisecond,
-		state:       names[pool+app+base+owner : len(names)-checksumLength : len(names)-checksumLength],
+	h := head{
+		envelope: envelope{
+			tombstone:   b[5]&flagTombstone != 0,
+			incarnation: binary.BigEndian.Uint64(b[16:]),
+			version:     Version{Generation: binary.BigEndian.Uint64(b[24:]), Counter: binary.BigEndian.Uint64(b[32:])},
+			owner:       string(names[pool+app+base : pool+app+base+owner]),
+			created:     int64(binary.BigEndian.Uint64(b[40:])),
+			stored:      int64(binary.BigEndian.Uint64(b[48:])),
+			ttl:         time.Duration(ttl) * time.Millisecond,
+		},
+		format: b[4],
+		names:  headLength + pool + app + base + owner,
+		packed: int(binary.BigEndian.Uint32(b[64:])),
+		whole:  int(binary.BigEndian.Uint32(b[68:])),
 	}
-	if ttl > maxMilliseconds || e.tombstone && state != 0 || owner > maxOwnerLength {
-		return envelope{}, errValues
+	compressed := b[5]&flagCompressed != 0
+	if ttl > maxMilliseconds || owner > maxOwnerLength || h.tombstone && h.packed != 0 || compressed != (h.whole != 0) {
+		return head{}, errValues
 	}
-	return e, nil
+	return h, nil
 }

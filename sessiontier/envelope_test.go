@@ -22,7 +22,7 @@ func sampleEnvelope() envelope {
 
 func TestEnvelopeLayout(t *testing.T) {
 	e := sampleEnvelope()
-	b, err := e.encode(Key{Pool: "shop", App: "localhost/", BaseID: "ABC"})
+	b, err := encodePlain(&e, Key{Pool: "shop", App: "localhost/", BaseID: "ABC"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,11 +49,11 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	} {
 		e := sampleEnvelope()
 		change(&e)
-		b, err := e.encode(k)
+		b, err := encodePlain(&e, k)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := decodeEnvelope(b, k)
+		got, err := decodePlain(b, k)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	}
 	e := sampleEnvelope()
 	e.owner = strings.Repeat("x", maxOwnerLength+1)
-	if _, err := e.encode(k); err == nil {
+	if _, err := encodePlain(&e, k); err == nil {
 		t.Error("an owner over the limit was encoded")
 	}
 }
@@ -87,10 +87,12 @@ func TestEnvelopeIsStrict(t *testing.T) {
 		{"empty", func(b []byte) []byte { return nil }, errShort},
 		{"head only", func(b []byte) []byte { return b[:headLength] }, errShort},
 		{"magic", func(b []byte) []byte { b[0] = 'X'; return resum(b) }, errMagic},
-		{"format", func(b []byte) []byte { b[4] = 2; return resum(b) }, errFormat},
-		{"flags", func(b []byte) []byte { b[5] = 2; return resum(b) }, errFlags},
+		{"format", func(b []byte) []byte { b[4] = 3; return resum(b) }, errFormat},
+		{"sealed", func(b []byte) []byte { b[4] = sealedFormat; return resum(b) }, errNoKeys},
+		{"flags", func(b []byte) []byte { b[5] = 4; return resum(b) }, errFlags},
 		{"reserved 14", func(b []byte) []byte { b[15] = 1; return resum(b) }, errReserved},
-		{"reserved 68", func(b []byte) []byte { b[71] = 1; return resum(b) }, errReserved},
+		{"a length before compression", func(b []byte) []byte { b[71] = 1; return resum(b) }, errValues},
+		{"compressed", func(b []byte) []byte { b[5], b[71] = flagCompressed, 9; return resum(b) }, errPacked},
 		{"checksum", func(b []byte) []byte { b[len(b)-1]++; return b }, errChecksum},
 		{"surplus", func(b []byte) []byte { return resum(append(b, 0)) }, errLengths},
 		{"state length", func(b []byte) []byte { b[64] = 0xff; return resum(b) }, errLengths},
@@ -100,11 +102,11 @@ func TestEnvelopeIsStrict(t *testing.T) {
 		{"tombstone with state", func(b []byte) []byte { b[5] = flagTombstone; return resum(b) }, errValues},
 	} {
 		e := sampleEnvelope()
-		b, err := e.encode(k)
+		b, err := encodePlain(&e, k)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := decodeEnvelope(c.change(b), k); !errors.Is(err, c.want) {
+		if _, err := decodePlain(c.change(b), k); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -113,13 +115,13 @@ func TestEnvelopeIsStrict(t *testing.T) {
 func TestEnvelopeAnyChangedBitIsSeen(t *testing.T) {
 	k := key("ABC")
 	e := sampleEnvelope()
-	b, err := e.encode(k)
+	b, err := encodePlain(&e, k)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range len(b) * 8 {
 		b[i/8] ^= 1 << (i % 8)
-		if _, err := decodeEnvelope(b, k); err == nil {
+		if _, err := decodePlain(b, k); err == nil {
 			t.Errorf("bit %d of byte %d changed: not seen", i%8, i/8)
 		}
 		b[i/8] ^= 1 << (i % 8)
@@ -182,7 +184,7 @@ func TestEnvelopeOrderOfUnknownIncarnation(t *testing.T) {
 func FuzzDecodeEnvelope(f *testing.F) {
 	k := key("ABC")
 	for _, e := range []envelope{sampleEnvelope(), {tombstone: true}, {}} {
-		b, err := e.encode(k)
+		b, err := encodePlain(&e, k)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -191,11 +193,11 @@ func FuzzDecodeEnvelope(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = binary.BigEndian.AppendUint64(b[:len(b):len(b)], xxhash.Sum64(b)) // or nothing would get past the checksum
-		e, err := decodeEnvelope(b, k)
+		e, err := decodePlain(b, k)
 		if err != nil {
 			return
 		}
-		again, err := e.encode(k)
+		again, err := encodePlain(&e, k)
 		if err != nil || !bytes.Equal(again, b) {
 			t.Errorf("what was read is written otherwise (error %v):\n%x\n%x", err, b, again)
 		}
@@ -204,16 +206,17 @@ func FuzzDecodeEnvelope(f *testing.F) {
 
 func TestEnvelopeAllocations(t *testing.T) {
 	k := key("ABC")
+	storeKey := k.storeKey()
 	e := sampleEnvelope()
 	e.state = make([]byte, 1024)
-	b, err := e.encode(k)
+	b, err := encodePlain(&e, k)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(100, func() { b, _ = e.encode(k) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { b, _ = plain.encode(&e, k, storeKey) }); n > 1 {
 		t.Errorf("encode allocates %v times, want 1", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { e, err = decodeEnvelope(b, k) }); n > 1 || err != nil {
+	if n := testing.AllocsPerRun(100, func() { e, err = plain.decode(b, k, storeKey) }); n > 1 || err != nil {
 		t.Errorf("decode allocates %v times, want 1 (the owner); error %v", n, err)
 	}
 }
@@ -222,14 +225,14 @@ func BenchmarkEnvelope(b *testing.B) {
 	k := key("0123456789ABCDEF0123456789ABCDEF")
 	e := sampleEnvelope()
 	e.state = make([]byte, 1024)
-	coded, err := e.encode(k)
+	coded, err := encodePlain(&e, k)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Run("encode 1 KiB", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := e.encode(k); err != nil {
+			if _, err := encodePlain(&e, k); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -237,7 +240,7 @@ func BenchmarkEnvelope(b *testing.B) {
 	b.Run("decode 1 KiB", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := decodeEnvelope(coded, k); err != nil {
+			if _, err := decodePlain(coded, k); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 //
 // ErrNotFound: there is none (remembered for a second, so that guessed ids cost the nodes nothing). ErrEnded: a tombstone is newer than
 // every version. ErrUnavailable: no node that answered holds one, and as many nodes as there are copies, or more, did not answer. A
-// copy that fails its checksum or belongs to another key counts as absent, is logged and counted. ErrBadKey. The state returned is
+// copy that fails its checksum or its seal, belongs to another key, or is older than what this tier stored counts as absent, is logged and counted. ErrBadKey. The state returned is
 // the caller's.
 func (t *Tier) Lookup(ctx context.Context, k Key) (Record, error) {
 	if err := k.check(); err != nil {
@@ -30,5 +30,26 @@ func (t *Tier) Lookup(ctx context.Context, k Key) (Record, error) {
 		}
 		return Record{}, fmt.Errorf("cannot look up session %q: %w", k.short(), err)
 	}
+	if h, ok := t.handles.get(storeKey); ok && h.isNewerThan(e) {
+		t.counters.corrupt.Add(1)
+		t.log.Warn().Str("pool", k.Pool).Str("session", k.short()).Stringer("version", e.version).
+			Msg("session copies older than what was stored, taken for absent")
+		return Record{}, fmt.Errorf("cannot look up session %q: its newest version is not to be had: %w", k.short(), ErrUnavailable)
+	}
 	return e.record(), nil
+}
+
+// isNewerThan reports whether this tier stored a newer version of the session than e, which then is what a node was behind with or what
+// somebody has put back.
+func (h *handle) isNewerThan(e *envelope) bool {
+	if h.incarnation == 0 || h.incarnation != e.incarnation {
+		return false
+	}
+	for i := range h.copies {
+		c := &h.copies[i]
+		if !c.tok.isZero() && c.version.Compare(e.version) > 0 && (c.owner == e.owner || c.version.Generation > e.version.Generation) {
+			return true
+		}
+	}
+	return false
 }

@@ -120,7 +120,7 @@ func TestNodeThatAnswersNonsense(t *testing.T) {
 		}
 	}
 	other := sampleEnvelope()
-	foreign, err := other.encode(key("another"))
+	foreign, err := encodePlain(&other, key("another"))
 	if err != nil {
 		t.Fatal(err)
 	}

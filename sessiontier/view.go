@@ -71,7 +71,7 @@ func (t *Tier) ask(ctx context.Context, i int, k Key, storeKey string) entry {
 		return entry{err: err}
 	}
 	e := entry{tok: tok, size: len(value)}
-	if e.env, e.corrupt = decodeEnvelope(value, k); e.corrupt != nil {
+	if e.env, e.corrupt = t.codec.decode(value, k, storeKey); e.corrupt != nil {
 		t.counters.corrupt.Add(1)
 		t.log.Warn().Str("node", n.name).Str("pool", k.Pool).Str("session", k.short()).Str("reason", e.corrupt.Error()).
 			Msg("session copy not readable, taken for absent")

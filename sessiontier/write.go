@@ -43,7 +43,7 @@ func (w *write) look(ctx context.Context) *view {
 
 // put writes env to the nodes, at once, each in place of what tokens say it holds. It notes who failed and who stored.
 func (w *write) put(ctx context.Context, env *envelope, nodes []int, old func(int) token) ([]putResult, error) {
-	value, err := env.encode(w.key)
+	value, err := w.t.codec.encode(env, w.key, w.storeKey)
 	if err != nil {
 		return nil, err
 	}
