@@ -24,6 +24,9 @@ func (c *client) loop(s *Server) {
 			return // the drain closes it
 		}
 		if !x.readHead() || !x.answer() {
+			if x.lingers {
+				c.linger() // not before the request is over: its answer is out
+			}
 			return
 		}
 		c.setReadLimit(s.limits.KeepAliveTimeout)

@@ -43,6 +43,7 @@ type exchange struct {
 	headSent     bool   // some of the answer has reached the client's connection
 	closeClient  bool   // the connection ends with this answer
 	unread       bool   // the client may still be sending what was refused
+	lingers      bool   // the connection is to be closed so that the client can read its answer
 	clientFailed bool   // the client is gone
 
 	event event
@@ -54,7 +55,7 @@ func (x *exchange) begin() {
 	x.plan = session.Plan{}
 	x.req.Method, x.req.Minor = nil, 1 // for an answer to what is no request
 	x.body.reset()
-	x.headSent, x.closeClient, x.clientFailed, x.unread = false, false, false, false
+	x.headSent, x.closeClient, x.clientFailed, x.unread, x.lingers = false, false, false, false, false
 	x.coding = codeNone
 	x.event = event{start: time.Now()}
 }

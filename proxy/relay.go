@@ -113,7 +113,7 @@ func (x *exchange) finish() (next bool) {
 	}
 	if !x.body.whole() || x.c.r.Buffered() > 0 || x.unread {
 		x.body.stopPump()
-		x.c.linger()
+		x.lingers = true
 	}
 	return false
 }
