@@ -2,6 +2,7 @@ package sessiontier
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Tier struct {
 	now      func() time.Time
 	log      zerolog.Logger
 
+	codec    *codec
 	handles  *recent[*handle]
 	unknown  *unknownIDs
 	queue    *queue
@@ -42,8 +44,12 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	codec, err := newCodec(cfg.Keys, cfg.CompressAbove, cfg.MaxState)
+	if err != nil {
+		return nil, err
+	}
 	t := &Tier{
-		copies: cfg.Copies, maxState: cfg.MaxState, local: cfg.Kind == KindEmbedded, now: cfg.Now, log: log,
+		codec: codec, copies: cfg.Copies, maxState: cfg.MaxState, local: cfg.Kind == KindEmbedded, now: cfg.Now, log: log,
 		handles: newRecent[*handle](rememberedHandles), unknown: newUnknownIDs(rememberedUnknown),
 	}
 	if t.local {
@@ -97,6 +103,16 @@ func (t *Tier) enter() bool {
 	}
 	t.running.Add(1)
 	return true
+}
+
+// SetKeys takes other keys into use for the copies that are written and read from now on. A tier that was opened without keys gets
+// none, and one with keys keeps some: what is stored would be unreadable at once.
+func (t *Tier) SetKeys(keys *Keyring) error {
+	if (keys == nil) != (t.codec.keys.Load() == nil) {
+		return errors.New("cannot begin or end the sealing of copies while running: wanted a restart")
+	}
+	t.codec.keys.Store(keys)
+	return nil
 }
 
 // Drain waits until the queue of SaveAsync is empty, or ctx ends: then the error is that of ctx.
