@@ -15,9 +15,6 @@ import (
 func (x *exchange) respond(b *upstream.Backend, c *upstream.Conn) result {
 	resp := &x.resp
 	x.event.status = resp.Status
-	if resp.Status == 101 {
-		return result{next: x.tunnel(b, c)}
-	}
 	if resp.Framing != http1.FramingNone || x.plan.Active() {
 		// The body will be read over the head: keep the head.
 		x.respCopy = append(x.respCopy[:0], resp.Raw...)
@@ -30,11 +27,14 @@ func (x *exchange) respond(b *upstream.Backend, c *upstream.Conn) result {
 	if x.plan.Active() {
 		when = x.plan.Judge(b, c.Epoch(), session.CollectFields(resp.Fields), x.newID())
 	}
-	if when == session.Now {
+	if when == session.Now || when != session.Never && resp.Status == 101 { // which has no other end
 		if f, ok := x.settle(b); !ok {
 			x.discard(c)
 			return result{fail: f}
 		}
+	}
+	if resp.Status == 101 {
+		return result{next: x.tunnel(b, c)}
 	}
 	return x.relay(b, c, when == session.AtEnd)
 }

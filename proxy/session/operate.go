@@ -192,14 +192,24 @@ func (t *Tier) readAndSave(ctx context.Context, b *upstream.Backend, r *Report, 
 		t.saved(t.key(r.App, r.Base), b, Record{Version: r.Version}, 0, ErrFenced)
 		return fmt.Errorf("%w: %w", ErrFenced, err)
 	}
-	if err != nil {
-		t.log.Warn().Err(err).Str("app", r.App).Str("session", Shorten(r.Base)).Msg("session unprotected: it could not be read")
-		return err
+	if err == nil && !a.fields.Adapter {
+		b.SetAdapterSeen(r.epoch, false)
+		t.doubts.end(b)
+		if !r.adapter {
+			return errNoSuchSession // neither answer was an adapter's: nothing of them is believed
+		}
+		err = errNoAdapter
 	}
-	if !a.fields.Adapter {
-		return errNoSuchSession // no adapter answered: nothing of it is believed
+	if err != nil {
+		return t.unread(r, err)
 	}
 	return t.take(ctx, b, r, a)
+}
+
+// unread is for a session whose state could not be had.
+func (t *Tier) unread(r *Report, err error) error {
+	t.log.Warn().Err(err).Str("app", r.App).Str("session", Shorten(r.Base)).Msg("session unprotected: it could not be read")
+	return err
 }
 
 // isFormerOwners reports whether r is of an older generation than one that is known to be stored. It may still be a new session under
@@ -216,17 +226,17 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 		f := a.fields
 		f.States = 0
 		if err := told.readOperation(f); err != nil {
-			return &AdapterError{Backend: b.Route(), Field: FieldSession, Err: err}
+			return t.unread(r, &AdapterError{Backend: b.Route(), Field: FieldSession, Err: err})
 		}
 		if told.Base != r.Base {
-			return &AdapterError{Backend: b.Route(), Field: FieldSession, Err: errOtherSession}
+			return t.unread(r, &AdapterError{Backend: b.Route(), Field: FieldSession, Err: errOtherSession})
 		}
-		told.WasBase, told.epoch = r.WasBase, r.epoch
+		told.WasBase, told.origin = r.WasBase, r.origin
 	}
 	switch a.status {
 	case 200:
 		if a.fields.Sessions == 0 {
-			return &AdapterError{Backend: b.Route(), Field: FieldSession, Err: errNoReport}
+			return t.unread(r, &AdapterError{Backend: b.Route(), Field: FieldSession, Err: errNoReport})
 		}
 		told.State, told.Kind = a.body, StateInline
 		*r = told
@@ -251,13 +261,14 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 	case 404:
 		return errNoSuchSession
 	default:
-		return fmt.Errorf("cannot read a session at backend %q: it answered %d", b.Route(), a.status)
+		return t.unread(r, fmt.Errorf("cannot read a session at backend %q: it answered %d", b.Route(), a.status))
 	}
 }
 
 var (
 	errOtherSession = errors.New("it speaks of another session than was asked for")
 	errNoReport     = errors.New("it is missing")
+	errNoAdapter    = errors.New("the answer is not an adapter's")
 )
 
 // readOperation reads the report beside the answer to an operation, where the

@@ -39,7 +39,7 @@ func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) 
 	if p.t == nil {
 		return Never
 	}
-	p.report = Report{epoch: epoch}
+	p.report = Report{origin: origin{epoch, f.Adapter}}
 	if !f.Adapter {
 		return p.headersLost(b, newID)
 	}
@@ -63,12 +63,16 @@ func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) 
 
 // headersLost is for an answer without the adapter's mark: from a backend whose
 // adapter is known it lost its headers and the session is asked for; any other
-// backend has nothing to say.
+// backend has nothing to say. Until a read has shown whether the adapter is still
+// there, other answers of that kind are asked for too: each may hide a change.
 func (p *Plan) headersLost(b *upstream.Backend, newID []byte) When {
-	if !b.AdapterSeen() {
+	switch {
+	case b.AdapterSeen():
+		p.t.doubts.begin(b)
+		b.SetAdapterSeen(p.report.epoch, false)
+	case !p.t.doubts.has(b):
 		return Never
 	}
-	b.SetAdapterSeen(p.report.epoch, false) // until the one read that follows shows it again
 	return p.ask(newID)
 }
 
@@ -82,7 +86,7 @@ func (p *Plan) ask(newID []byte) When {
 	if id == nil {
 		return Never
 	}
-	p.report = Report{Kind: StatePull, App: p.app, epoch: p.report.epoch}
+	p.report = Report{Kind: StatePull, App: p.app, origin: p.report.origin}
 	p.report.ID, p.report.Base = idAndBase(id)
 	return AtEnd
 }
@@ -126,7 +130,7 @@ func (r *Report) read(f Fields) error {
 			return err
 		}
 	}
-	next.epoch = r.epoch
+	next.origin = r.origin
 	*r = next
 	return nil
 }

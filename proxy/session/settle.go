@@ -191,6 +191,9 @@ func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 	defer cancel()
 	err := t.store.Save(ctx, key, record)
 	t.saved(key, b, record, returns, err)
+	if t.verdict(err) != Acknowledge {
+		return err // the client never learns the new id: the old one must live
+	}
 	if werr := t.forgetWas(ctx, r); err == nil {
 		err = werr
 	}
@@ -202,9 +205,18 @@ func (t *Tier) forgetWas(ctx context.Context, r *Report) error {
 	if r.WasBase == "" || r.WasBase == r.Base {
 		return nil
 	}
-	was := t.key(r.App, r.WasBase)
-	t.index.forget(was)
-	return t.store.End(ctx, was, r.TTL)
+	return t.mark(ctx, t.key(r.App, r.WasBase), r.TTL)
+}
+
+// mark leaves the mark of an ended session in the store.
+func (t *Tier) mark(ctx context.Context, key Key, ttl time.Duration) error {
+	t.index.forget(key)
+	err := t.store.End(ctx, key, ttl)
+	if err != nil {
+		t.log.Warn().Err(err).Str("app", key.App).Str("session", Shorten(key.BaseID)).
+			Msg("session end not stored: its copies may come back")
+	}
+	return err
 }
 
 // saved notes the result of a save, counts it and logs what an operator must know.
@@ -239,9 +251,8 @@ func (t *Tier) end(ctx context.Context, r *Report) error {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
 	defer cancel()
 	key := t.key(r.App, r.Base)
-	t.index.forget(key)
 	t.handoffs.settle(key, Version{Generation: 1 << 62})
-	err := t.store.End(ctx, key, r.TTL)
+	err := t.mark(ctx, key, r.TTL)
 	if werr := t.forgetWas(ctx, r); err == nil {
 		err = werr
 	}

@@ -54,6 +54,7 @@ type shared struct {
 	index    *index
 	handoffs handoffs
 	unknown  unknownIDs
+	doubts   doubts
 	counters *Counters
 
 	background sync.WaitGroup

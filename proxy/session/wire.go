@@ -55,7 +55,13 @@ type Report struct {
 	Kind    StateKind
 	State   []byte
 
-	epoch uint64 // of the backend, when the connection was made that the answer came on
+	origin
+}
+
+// origin is where a report comes from.
+type origin struct {
+	epoch   uint64 // of the backend, when the connection was made that the answer came on
+	adapter bool   // the answer had an adapter's mark
 }
 
 // Need is the field Rehydra-Need of a 428: the session that the backend lacks.
