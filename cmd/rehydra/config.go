@@ -3,6 +3,8 @@ package main
 import (
 	"regexp"
 	"time"
+
+	"rehydra/sessiontier"
 )
 
 // Config is one configuration file, with the defaults where the file says nothing. It is plain data: LoadConfig has
@@ -81,8 +83,11 @@ type StoreConfig struct {
 	Copies        int           `toml:"copies"`
 	Timeout       time.Duration `toml:"timeout"`
 	Retry         time.Duration `toml:"retry"`
-	SealKeyFile   string        `toml:"seal_key_file"`  // ""
+	SealKeyFile   string        `toml:"seal_key_file"`  // "" = copies are only checksummed
+	CompressAbove Size          `toml:"compress_above"` // bytes of state; 0 = copies are not compressed
 	EmbeddedBytes Size          `toml:"embedded_bytes"` // memory of the embedded store
+
+	Keys *sessiontier.Keyring `toml:"-"` // of SealKeyFile
 }
 
 // PoolConfig is a set of backends that serve the same applications.

@@ -110,9 +110,6 @@ func (c checker) notYet() {
 		c.bad("session.lock_pattern", strconv.Quote(s.LockPattern),
 			`"": locks belong to the non-sticky mode, which comes in a later version`)
 	}
-	if path := c.cfg.Store.SealKeyFile; path != "" {
-		c.bad("store.seal_key_file", strconv.Quote(path), `"": sealed copies come in a later version`)
-	}
 }
 
 // listen checks an address to listen on.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"rehydra/sessiontier"
 )
 
 // store checks the [store] table by itself; tier says whether it is needed.
@@ -17,6 +19,10 @@ func (c checker) store() {
 	}
 	c.nodes()
 	c.copies()
+	c.sealKeys()
+	if s.CompressAbove < 0 {
+		c.bad("store.compress_above", strconv.FormatInt(int64(s.CompressAbove), 10), "a size, or 0 for no compression")
+	}
 	if s.Kind == "embedded" {
 		for _, key := range []string{"store.nodes", "store.failover_only", "store.copies"} {
 			if c.has(key) {
@@ -24,6 +30,21 @@ func (c checker) store() {
 			}
 		}
 	}
+}
+
+// sealKeys reads the key file. Its problems name lines of that file, and show no key.
+func (c checker) sealKeys() {
+	s := &c.cfg.Store
+	if s.SealKeyFile == "" {
+		return
+	}
+	keys, err := sessiontier.LoadKeyring(c.beside(s.SealKeyFile))
+	if err != nil {
+		c.bad("store.seal_key_file", fmt.Sprintf("%q, which cannot be used: %v", s.SealKeyFile, err),
+			"a file with mode 0600 and a line `<key id> <base64 of 32 bytes>` for each key, as rehydra keygen writes it")
+		return
+	}
+	s.Keys = keys
 }
 
 // nodes checks that names and addresses are there once, and that failover_only names some of them.

@@ -63,7 +63,7 @@ func newRootCommand(started *bool) *cobra.Command {
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	for _, cmd := range []*cobra.Command{newServeCommand(), newCheckCommand(), newDemoCommand(), newSessionCommand(), newVersionCommand()} {
+	for _, cmd := range []*cobra.Command{newServeCommand(), newCheckCommand(), newDemoCommand(), newKeygenCommand(), newSessionCommand(), newVersionCommand()} {
 		runCommand := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			*started = true

@@ -117,6 +117,12 @@ func (p *program) Reload(cfg *Config) error {
 	if err != nil {
 		return err
 	}
+	if p.store != nil {
+		if err := p.store.SetKeys(cfg.Store.Keys); err != nil {
+			next.Table.Close()
+			return err
+		}
+	}
 	next.Table.Start()
 	p.server.SetRouting(next)
 	p.cfg, p.routing = cfg, next
@@ -139,7 +145,7 @@ func restartNeeded(old, cfg *Config) error {
 		{"[server]", old.Server, cfg.Server},
 		{"[admin]", old.Admin, cfg.Admin},
 		{"[log]", old.Log, cfg.Log},
-		{"[store]", old.Store, cfg.Store},
+		{"[store]", withoutKeys(old.Store), withoutKeys(cfg.Store)},
 		{"session.max_state", old.Session.MaxState, cfg.Session.MaxState},
 		{"session.async_queue", old.Session.AsyncQueue, cfg.Session.AsyncQueue},
 		{"whether the session tier is on", old.Tier, cfg.Tier},
@@ -149,6 +155,12 @@ func restartNeeded(old, cfg *Config) error {
 		}
 	}
 	return errors.Join(fixed...)
+}
+
+// withoutKeys is c without what a reload may change: the keys in the file, not the file.
+func withoutKeys(c StoreConfig) StoreConfig {
+	c.Keys = nil
+	return c
 }
 
 // build makes the routing that cfg describes; what old knows of backends and

@@ -29,6 +29,8 @@ func storeConfig(cfg *Config) sessiontier.Config {
 		Retry:         cfg.Store.Retry,
 		MaxState:      cfg.Session.MaxState,
 		EmbeddedBytes: int64(cfg.Store.EmbeddedBytes),
+		Keys:          cfg.Store.Keys,
+		CompressAbove: int(cfg.Store.CompressAbove),
 		QueueLength:   cfg.Session.AsyncQueue,
 	}
 	if c.Kind == sessiontier.KindEmbedded {
