@@ -9,7 +9,8 @@ import (
 )
 
 // SaveAsync queues a state to be saved soon. The queue holds each session once, in its newest version; done, which may be nil, is
-// called once, with what Save returned for this version or the newer one that took its place. ErrDropped: the queue was full, or the
+// called once, with what Save returned for this version or the newer one of the same owner that took its place; ErrFenced when a newer
+// owner's version waits or takes the place. ErrDropped: the queue was full, or the
 // tier closed; counted. ErrEnded: End came first. It may be called before SaveAsync, End or Close returns, and must not wait for any of
 // them. rec.State may be reused when SaveAsync has returned.
 func (t *Tier) SaveAsync(k Key, rec Record, done func(error)) {
@@ -19,9 +20,14 @@ func (t *Tier) SaveAsync(k Key, rec Record, done func(error)) {
 		q.done = append(q.done, done)
 	}
 	t.unknown.clear(q.storeKey)
-	if !t.queue.add(q) {
+	fenced, ok := t.queue.add(q)
+	if !ok {
 		t.counters.dropped.Add(1)
 		q.tell(fmt.Errorf("cannot queue session %q: %w", k.short(), ErrDropped))
+	}
+	for _, done := range fenced {
+		t.counters.fenced.Add(1)
+		done(fmt.Errorf("cannot save session %q: a newer owner's save waits: %w", k.short(), ErrFenced))
 	}
 }
 
@@ -72,30 +78,45 @@ func newQueue(limit int) *queue {
 	return q
 }
 
-// add queues a session, or gives one that waits the newer version. False: the queue is full or closed.
-func (q *queue) add(n *queued) bool {
+// add queues a session, or gives one that waits the newer version. ok is false when the queue is full or closed. fenced are the done of
+// the older version where the two are of different owners: it is dropped, not superseded.
+func (q *queue) add(n *queued) (fenced []func(error), ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return false
+		return nil, false
 	}
 	if old := q.waiting[n.storeKey]; old != nil {
-		old.done = append(old.done, n.done...)
-		old.startsOver = old.startsOver || n.startsOver
-		if old.rec.Version.Compare(n.rec.Version) < 0 {
-			old.rec = n.rec
-		}
-		return true
+		return old.meet(n), true
 	}
 	if len(q.waiting) >= q.limit {
-		return false
+		return nil, false
 	}
 	q.waiting[n.storeKey] = n
 	if q.saving[n.storeKey] == nil {
 		q.order = append(q.order, n.storeKey)
 		q.more.Signal()
 	}
-	return true
+	return nil, true
+}
+
+// meet takes n into q, which waits, and returns the done of the one that is fenced off.
+func (q *queued) meet(n *queued) (fenced []func(error)) {
+	newer := q.rec.Version.Compare(n.rec.Version) < 0
+	sameOwner := q.rec.Owner == n.rec.Owner && q.rec.Version.Generation == n.rec.Version.Generation
+	switch {
+	case sameOwner:
+		q.done = append(q.done, n.done...)
+	case newer:
+		fenced, q.done = q.done, n.done
+	default:
+		return n.done
+	}
+	q.startsOver = q.startsOver || n.startsOver
+	if newer {
+		q.rec = n.rec
+	}
+	return fenced
 }
 
 // work gives sessions to save, one after the other, until the queue is closed.
