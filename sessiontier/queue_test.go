@@ -77,7 +77,7 @@ func TestQueueIsBounded(t *testing.T) {
 	q.add(queuedOf("a", "1.1", nil))
 	<-started
 	for i, id := range []string{"b", "c", "d", "b"} {
-		if added := q.add(queuedOf(id, "1.2", nil)); added != (i != 2) {
+		if _, added := q.add(queuedOf(id, "1.2", nil)); added != (i != 2) {
 			t.Errorf("session %s: added %t", id, added)
 		}
 	}
