@@ -122,7 +122,10 @@ func (x *exchange) findSessions(r *Routing) {
 	if tier == nil {
 		return
 	}
-	tier.Plan(&x.plan, x.ids, req.Authority, req.Target, x.path)
+	if tier.NonSticky() {
+		x.routes = x.routes[:0] // any backend will do
+	}
+	tier.Plan(&x.plan, x.ids, req.Method, req.Authority, req.Target, x.path)
 }
 
 // dispatch tries backends until one answers or nothing more may be tried.

@@ -43,6 +43,14 @@ func (a storeAdapter) SaveAsync(key session.Key, r session.Record, done func(err
 	a.tier.SaveAsync(sessiontier.Key(key), toTier(r), func(err error) { done(storeError(err)) })
 }
 
+func (a storeAdapter) Lock(ctx context.Context, pool, base string, life time.Duration) (session.Unlocker, error) {
+	lock, err := a.tier.Lock(ctx, pool, base, life)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return lock, nil
+}
+
 func (a storeAdapter) Returns() uint64 { return a.tier.Returns() }
 
 func fromTier(r sessiontier.Record) session.Record {
@@ -62,6 +70,7 @@ var storeErrors = [...]struct{ tier, proxy error }{
 	{sessiontier.ErrTooLarge, session.ErrTooLarge},
 	{sessiontier.ErrUnavailable, session.ErrUnavailable},
 	{sessiontier.ErrIncomplete, session.ErrIncomplete},
+	{sessiontier.ErrLocked, session.ErrLocked},
 }
 
 // storeError makes an error of the tier one that the proxy can tell apart.

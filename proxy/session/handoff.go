@@ -29,6 +29,7 @@ type standing struct {
 	have       HaveKind
 	version    Version
 	state      []byte // installed by the request itself; nil: nothing to install
+	digest     uint64 // of the state in version; of non-sticky mode
 	installed  bool   // this hand-over put the session there, or will with state
 	unanswered bool   // no node answered: have is HaveNone for want of better
 }
@@ -114,7 +115,7 @@ func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Bac
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.RestoreTimeout)
 	defer cancel()
 	for {
-		if st, ok := t.handoffs.unconfirmed(key, b); ok {
+		if st, ok := t.handoffs.unconfirmed(key, b); ok && !t.cfg.NonSticky {
 			return st, nil
 		}
 		f, mine, fits := t.handoffs.join(key, b, lacks)
@@ -127,7 +128,8 @@ func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Bac
 		case <-ctx.Done():
 			return standing{}, fmt.Errorf("%w: the hand-over of another request has not ended", ErrNotNow)
 		}
-		if fits && f.err == nil {
+		// In non-sticky mode the state may have changed since f looked.
+		if fits && f.err == nil && !t.cfg.NonSticky {
 			return f.result, nil
 		}
 		if ctx.Err() != nil {
@@ -151,6 +153,10 @@ func (t *Tier) fly(ctx context.Context, f *flight, key Key, id string, at place)
 // generation above that of the version which b lacks was claimed for b since.
 func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backend, lacks Version, at place) (standing, error) {
 	r, err := t.store.Lookup(ctx, key)
+	if st, ok := t.handoffs.unconfirmed(key, b); ok && t.cfg.NonSticky && err == nil && st.version == r.Version {
+		return st, nil // the newest state is on its way to b already
+	}
+	former := r.Owner
 	claim := err == nil && (r.Owner != b.Route() || r.Version.Generation <= lacks.Generation)
 	if claim {
 		r, err = t.store.Claim(ctx, key, b.Route())
@@ -164,9 +170,15 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 		return st, nil
 	}
 	st.installed = true
+	if t.cfg.NonSticky {
+		st.digest = t.residents.digest(r.State)
+	}
 	if len(r.State) <= t.cfg.InlineLimit {
 		st.state = r.State
 		if st.state == nil {
+	if t.cfg.NonSticky {
+		t.drop(key, at, t.residents.moved(key, b, former)...)
+	}
 			st.state = []byte{}
 		}
 		t.counters.Restores.Add(1)

@@ -16,6 +16,7 @@ import (
 const (
 	opRead    = "read"
 	opInstall = "install"
+	opDrop    = "drop"
 )
 
 // errNoSuchSession means that a backend was asked for a session and has none:
@@ -232,6 +233,15 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 			return t.unread(r, &AdapterError{Backend: b.Route(), Field: FieldSession, Err: errOtherSession})
 		}
 		told.WasBase, told.origin = r.WasBase, r.origin
+	}
+	if (a.status == 200 || a.status == 304 || a.status == 404) && t.replaced(r, &told) {
+		if r.began.locked {
+			t.saved(t.key(r.App, r.Base), b, Record{Version: r.Version}, 0, ErrFenced)
+			return fmt.Errorf("%w: the backend has another copy by now", ErrFenced)
+		}
+		if t.cfg.Lock != LockAuto { // where it is known to change nothing
+			t.counters.Conflicts.Add(1)
+		}
 	}
 	switch a.status {
 	case 200:

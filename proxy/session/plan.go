@@ -18,14 +18,17 @@ type place struct {
 // Plan is what one request has to do with sessions. The zero value is a request
 // without a tier; Tier.Plan fills it, and it can be filled again.
 type Plan struct {
-	t     *Tier
-	at    place
-	path  []byte
-	ids   []jvmroute.Candidate // in the order in which a container tries them
-	id    []byte               // what Rehydra-Id says; nil: the client sent no usable id
-	app   string               // the app that the backend named, or that is known; "" not known
-	st    standing             // what Rehydra-Have and -State say
-	alive bool                 // the session was known to live when the request came
+	t      *Tier
+	at     place
+	path   []byte
+	method []byte
+	ids    []jvmroute.Candidate // in the order in which a container tries them
+	id     []byte               // what Rehydra-Id says; nil: the client sent no usable id
+	app    string               // the app that the backend named, or that is known; "" not known
+	st     standing             // what Rehydra-Have and -State say
+	alive  bool                 // the session was known to live when the request came
+	lock   heldLock             // of non-sticky mode, as stay
+	stay   stay
 
 	rounds  int
 	report  Report
@@ -35,15 +38,15 @@ type Plan struct {
 // maxRounds bounds how often one backend may answer 428 to one request.
 const maxRounds = 4
 
-// Plan begins a request: ids are its session ids in mod_jk's order, path its
+// Plan begins a request: ids are its session ids in mod_jk's order, path is its
 // path without parameters. It returns false, and leaves p empty, for a request
 // that the tier ignores. Nothing of the arguments is copied.
-func (t *Tier) Plan(p *Plan, ids []jvmroute.Candidate, host, target, path []byte) bool {
+func (t *Tier) Plan(p *Plan, ids []jvmroute.Candidate, method, host, target, path []byte) bool {
 	*p = Plan{}
 	if t == nil || t.cfg.Ignore != nil && t.cfg.Ignore.Match(path) {
 		return false
 	}
-	*p = Plan{t: t, at: place{host: host, target: target}, path: path, ids: jvmroute.TomcatOrder(ids)}
+	*p = Plan{t: t, at: place{host: host, target: target}, method: method, path: path, ids: jvmroute.TomcatOrder(ids)}
 	return true
 }
 
@@ -61,7 +64,8 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
 	if !p.MayNeed() {
 		return nil
 	}
-	p.Done() // an attempt elsewhere may have had an install on its way
+	p.unsent() // an attempt elsewhere may have had an install on its way
+	p.leave()
 	p.id, p.app, p.rounds, p.st = p.idFor(b), "", 0, standing{}
 	base, route := jvmroute.Split(p.id)
 	now := p.t.cfg.Now()
@@ -71,7 +75,7 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
 		return nil
 	}
 	p.alive, p.app = k.alive(now), k.app
-	if k.at(b) && string(route) == b.Route() {
+	if !p.t.cfg.NonSticky && k.at(b) && string(route) == b.Route() {
 		return nil // a plain sticky request: no need to look
 	}
 	if !b.AdapterSeen() {
@@ -82,10 +86,10 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
 }
 
 // idFor chooses the id that the request's session is looked up by: the first
-// that names b, else the first.
+// that names b, else the first. In non-sticky mode routes name nothing.
 func (p *Plan) idFor(b *upstream.Backend) []byte {
 	for _, c := range p.ids {
-		if string(c.Route()) == b.Route() {
+		if string(c.Route()) == b.Route() && !p.t.cfg.NonSticky {
 			return c.ID
 		}
 	}
@@ -114,7 +118,7 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, va
 		// whoever owns the session.
 		lacks = p.st.version
 	}
-	p.Done()
+	p.unsent()
 	return p.resolve(ctx, b, need, lacks)
 }
 
@@ -126,7 +130,7 @@ func (p *Plan) SentState() bool { return p.st.state != nil }
 func (p *Plan) Unreadable(b *upstream.Backend) {
 	base, _ := jvmroute.Split(p.id)
 	p.t.unreadable(b, p.t.key(p.app, string(base)), len(p.st.state))
-	p.Done()
+	p.unsent()
 	p.st = standing{have: HaveNone, unanswered: true}
 }
 
@@ -164,7 +168,15 @@ func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, lacks V
 	if lacks.IsZero() && p.t.unknown.has(key, p.t.cfg.Now()) {
 		return standing{have: HaveNone}, nil
 	}
-	st, err := p.t.handOver(ctx, key, need.ID, b, lacks, p.at)
+	var st standing
+	var err error
+	absent := false
+	if p.t.cfg.NonSticky {
+		st, absent, err = p.prepare(ctx, b, key)
+	}
+	if err == nil && !absent {
+		st, err = p.t.handOver(ctx, key, need.ID, b, lacks, p.at)
+	}
 	if err == nil && st.have == HaveNone && !st.unanswered {
 		p.t.unknown.add(key, p.t.cfg.Now())
 		if k, ok := p.t.index.get(key); ok && k.alive(p.t.cfg.Now()) {

@@ -39,9 +39,13 @@ func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) 
 	if p.t == nil {
 		return Never
 	}
-	p.report = Report{origin: origin{epoch, f.Adapter}}
+	p.report = Report{origin: origin{epoch: epoch, adapter: f.Adapter}}
 	if !f.Adapter {
-		return p.headersLost(b, newID)
+		when := p.headersLost(b, newID)
+		if when == Never {
+			p.unlock()
+		}
+		return when
 	}
 	b.SetAdapterSeen(epoch, true)
 	p.Done() // a state that the request carried is there
@@ -137,6 +141,8 @@ func (r *Report) read(f Fields) error {
 
 // noSession is for an answer that concerned no session.
 func (p *Plan) noSession() {
+	p.learn(false)
+	p.unlock()
 	if p.missed() {
 		p.lost()
 	}

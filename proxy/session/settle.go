@@ -41,13 +41,17 @@ func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
 	if r.Kind == StateLate {
 		r.Kind = StatePull // the trailers are missing
 	}
+	r.began = p.began()
 	var err error
-	if r.Kind == StatePull || r.Kind == StateSame && !p.t.isStored(r) {
+	if r.Kind == StatePull || r.Kind == StateSame && !p.t.superseded(r) && !p.t.isStored(r) {
 		err = p.t.ask(b, r, p.at)
 	} else {
 		err = p.t.settle(ctx, b, r)
 	}
 	p.conclude(b, err)
+	if p.t.cfg.NonSticky {
+		p.settledNonSticky(b)
+	}
 	return p.t.verdict(err)
 }
 
@@ -189,7 +193,7 @@ func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
 	defer cancel()
-	err := t.store.Save(ctx, key, record)
+	err := t.saveNow(ctx, key, &record, r.began)
 	t.saved(key, b, record, returns, err)
 	if t.verdict(err) != Acknowledge {
 		return err // the client never learns the new id: the old one must live
@@ -305,10 +309,18 @@ func (t *Tier) verdict(err error) Verdict {
 	}
 }
 
-// Done ends the request: an install that no answer confirmed is forgotten.
+// Done ends the request: an install that no answer confirmed is forgotten, and
+// what the request held is given back.
 func (p *Plan) Done() {
 	if p.t != nil && p.st.state != nil {
 		base, _ := jvmroute.Split(p.id)
+	p.unsent()
+	p.leave()
+	p.unlock()
+}
+
+// unsent forgets an install that no answer has confirmed.
+func (p *Plan) unsent() {
 		p.t.handoffs.settle(p.t.key(p.app, string(base)), p.st.version)
 	}
 }

@@ -29,6 +29,7 @@ var (
 	ErrFenced      = errors.New("a newer owner holds the session")
 	ErrTooLarge    = errors.New("the state is larger than what is kept")
 	ErrIncomplete  = errors.New("not every copy was stored in time")
+	ErrLocked      = errors.New("another request holds the session's lock")
 )
 
 // Finder finds sessions and hands them to new owners.
@@ -72,4 +73,5 @@ type Store interface {
 	Keeper
 	Queue
 	Watcher
+	Locker
 }

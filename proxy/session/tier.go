@@ -25,6 +25,12 @@ type Config struct {
 	FailUnsaved    bool           // 503 for a response whose change is not safe
 	RefuseUnlooked bool           // 503 when no node answers a look-up
 	RestoreTimeout time.Duration  // until which a request waits for a hand-over
+	NonSticky      bool           // requests go to any backend; never with Async
+	Lock           LockMode       // of non-sticky mode, as what follows
+	LockPattern    *regexp.Regexp // of LockPattern, on the path without parameters
+	LockTimeout    time.Duration  // until which a request waits for its session's lock
+	LockExpiry     time.Duration  // after which a lock is lost
+	LockGoOn       bool           // without a lock that could not be had in time; false: 503
 	Now            func() time.Time
 }
 
@@ -57,6 +63,10 @@ type shared struct {
 	doubts   doubts
 	counters *Counters
 
+	readers   readers
+	residents residents
+	dropSlots chan struct{}
+
 	background sync.WaitGroup
 	slots      chan struct{} // bounds the renewals that run at once
 	stop       context.CancelFunc
@@ -74,7 +84,7 @@ func New(cfg Config, store Store, counters *Counters, log zerolog.Logger) *Tier 
 	ctx, stop := context.WithCancel(context.Background())
 	s := &shared{
 		store: store, counters: counters, index: newIndex(), ctx: ctx, stop: stop,
-		slots: make(chan struct{}, renewalsAtOnce),
+		slots: make(chan struct{}, renewalsAtOnce), dropSlots: make(chan struct{}, dropsAtOnce), residents: newResidents(),
 	}
 	return s.tier(cfg, log)
 }

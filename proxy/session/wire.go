@@ -62,6 +62,7 @@ type Report struct {
 type origin struct {
 	epoch   uint64 // of the backend, when the connection was made that the answer came on
 	adapter bool   // the answer had an adapter's mark
+	began   began  // of non-sticky mode
 }
 
 // Need is the field Rehydra-Need of a 428: the session that the backend lacks.

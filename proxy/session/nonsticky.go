@@ -1,0 +1,266 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
+)
+
+// Non-sticky mode: a request may go to any backend, and every one of them sees
+// the latest state. What is different from sticky mode:
+//
+//   - each request looks its session up, under the session's lock if it wants one;
+//   - requests that do not lock may take the session to another backend while one
+//     that does changes it: a save that is then refused as a former owner's is
+//     judged by what changed (saveOver);
+//   - the backend that had the session before drops its copy.
+
+// NonSticky reports whether the pool's requests may go to any backend, whatever
+// their ids say.
+func (t *Tier) NonSticky() bool { return t != nil && t.cfg.NonSticky }
+
+// began is what a request of non-sticky mode knew of its session when it was sent.
+type began struct {
+	version Version // zero: nothing
+	digest  uint64  // of the state in that version
+	locked  bool
+}
+
+// stay is where the request of a plan is counted as running.
+type stay struct {
+	b    *upstream.Backend
+	keys []Key
+}
+
+// dropTimeout bounds a drop: the session's requests to that backend wait for it.
+const (
+	dropTimeout = 500 * time.Millisecond
+	dropsAtOnce = 16
+)
+
+// prepare is what comes before a look-up: the lock, if the request wants one, and
+// being counted at b. absent is true when there is nothing to lock, and st then is
+// what the look-up would say: ids that somebody made up cost no lock.
+func (p *Plan) prepare(ctx context.Context, b *upstream.Backend, key Key) (st standing, absent bool, err error) {
+	if p.lock.base != key.BaseID && p.wantsLock() {
+		if _, known := p.t.index.get(key); !known {
+			looked, cancel := context.WithTimeout(ctx, p.t.cfg.RestoreTimeout)
+			defer cancel()
+			if _, err := p.t.store.Lookup(looked, key); err != nil {
+				st, err = p.t.absent(key, err)
+				return st, true, err
+			}
+		}
+		if err := p.lockFor(ctx, key.BaseID); err != nil {
+			return standing{}, false, err
+		}
+	}
+	if p.stay.b != b {
+		p.leave()
+	}
+	if !slices.Contains(p.stay.keys, key) {
+		p.stay.b = b
+		p.stay.keys = append(p.stay.keys, key)
+		p.t.residents.enter(key, b)
+	}
+	return standing{}, false, nil
+}
+
+// leave ends the request's stay at a backend: a copy there that is out of date
+// can be dropped now.
+func (p *Plan) leave() {
+	for _, key := range p.stay.keys {
+		if p.t.residents.leave(key, p.stay.b) {
+			p.t.drop(key, p.at, p.stay.b)
+		}
+	}
+	p.stay = stay{}
+}
+
+// settledNonSticky is what comes after a request's session was settled.
+func (p *Plan) settledNonSticky(b *upstream.Backend) {
+	r := &p.report
+	key := p.t.key(r.App, r.Base)
+	if r.Kind == StateGone {
+		p.t.drop(key, p.at, p.t.residents.ended(key, b)...)
+	} else if r.App != "" {
+		p.t.residents.enter(key, b) // a session that began here has not been counted
+		p.t.residents.leave(key, b)
+	}
+	if r.WasBase != "" && r.WasBase != r.Base {
+		was := p.t.key(r.App, r.WasBase)
+		p.t.drop(was, p.at, p.t.residents.ended(was, b)...)
+	}
+	unchanged := r.Kind == StateSame || r.Kind == StateInline && p.st.have == HaveVersion && r.Version == p.st.version
+	p.learn(!unchanged)
+	p.unlock()
+}
+
+// learn notes, for LockAuto, whether the request changed its session.
+func (p *Plan) learn(changed bool) {
+	if p.t.cfg.NonSticky && p.t.cfg.Lock == LockAuto && p.MayNeed() {
+		p.t.readers.learn(p.method, p.path, changed)
+	}
+}
+
+// began is what the request knew of the session that its answer reports.
+func (p *Plan) began() began {
+	base, _ := jvmroute.Split(p.id)
+	if p.st.have != HaveVersion || p.report.Base != string(base) {
+		return began{}
+	}
+	return began{version: p.st.version, digest: p.st.digest, locked: p.lock.held != nil}
+}
+
+// superseded reports whether r is of an older version than one that is known to
+// be stored. In non-sticky mode an answer may say so of a session that it did not change:
+// another backend has it by now.
+func (t *Tier) superseded(r *Report) bool {
+	k, ok := t.index.get(t.key(r.App, r.Base))
+	return ok && t.cfg.NonSticky && r.Version.Compare(k.stored) < 0
+}
+
+// replaced reports whether what a read found (told; zero: nothing) is not what the request
+// ran with: the session was taken to another backend and back, or dropped, before
+// the request's change could be read.
+func (t *Tier) replaced(r, told *Report) bool {
+	return t.cfg.NonSticky && !r.began.version.IsZero() && !r.Version.IsZero() && told.Version.Generation != r.Version.Generation
+}
+
+// maxSavesOver bounds how often a save is begun anew.
+const maxSavesOver = 8
+
+// saveOver decides what becomes of a save that the store refused since another backend
+// has the session by now. It is stored all the same, under a new generation, if nobody
+// changed the session since the request began; and if somebody did, and the request
+// went without the lock: the last write wins, and is counted. A request that had
+// the lock has lost it then, and stays refused. On return record has the version
+// that it was stored under.
+func (t *Tier) saveOver(ctx context.Context, key Key, record *Record, from began, refused error) error {
+	if from.version.IsZero() {
+		return refused // nobody knows what it was made from
+	}
+	reported := record.Version
+	if _, was := t.residents.madeFrom(key, record.Owner, reported, 0); was || reported == from.version {
+		return nil // it was stored before, or is what the request began with: there is no change
+	}
+	conflict := false
+	for range maxSavesOver {
+		newest, err := t.store.Lookup(ctx, key)
+		if err != nil {
+			return err
+		}
+		digest := t.residents.digest(newest.State)
+		made, _ := t.residents.madeFrom(key, record.Owner, reported, digest)
+		if !made && digest != from.digest {
+			if from.locked {
+				return refused
+			}
+			conflict = true
+		}
+		claimed, err := t.store.Claim(ctx, key, record.Owner)
+		if err != nil {
+			return err
+		}
+		if t.residents.digest(claimed.State) != digest {
+			continue // somebody was faster: judge again
+		}
+		record.Version = Version{Generation: claimed.Version.Generation, Counter: 1}
+		if err = t.store.Save(ctx, key, *record); !errors.Is(err, ErrFenced) {
+			if conflict {
+				t.counters.Conflicts.Add(1)
+			}
+			return err
+		}
+	}
+	return refused
+}
+
+// saveNow is Keeper.Save. In non-sticky mode record gets the version that it was stored under.
+func (t *Tier) saveNow(ctx context.Context, key Key, record *Record, from began) error {
+	reported := record.Version
+	err := t.store.Save(ctx, key, *record)
+	if !t.cfg.NonSticky {
+		return err
+	}
+	if errors.Is(err, ErrFenced) {
+		err = t.saveOver(ctx, key, record, from, err)
+	}
+	if err == nil || errors.Is(err, ErrIncomplete) {
+		t.residents.saved(key, savedState{owner: record.Owner, version: reported, digest: t.residents.digest(record.State)})
+	}
+	return err
+}
+
+// drop lets backends drop their copies, in the background. When too many do, the
+// copies stay until the session moves again, or expires there.
+func (t *Tier) drop(key Key, at place, from ...*upstream.Backend) {
+	if len(from) == 0 {
+		return
+	}
+	at = place{host: bytes.Clone(at.host), target: bytes.Clone(at.target)}
+	for _, b := range from {
+		select {
+		case t.dropSlots <- struct{}{}:
+		default:
+			t.log.Debug().Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).Msg("session not dropped: too many are being dropped")
+			continue
+		}
+		t.background.Go(func() {
+			defer func() { <-t.dropSlots }()
+			defer func() {
+				if fault := recover(); fault != nil {
+					t.log.Error().Interface("panic", fault).Msg("panic while a session was dropped")
+				}
+			}()
+			ctx, cancel := context.WithTimeout(t.ctx, dropTimeout)
+			defer cancel()
+			if err := t.dropAt(ctx, key, at, b); err != nil {
+				t.log.Debug().Err(err).Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).Msg("session not dropped")
+			}
+		})
+	}
+}
+
+// dropAt lets b drop its copy, unless a request has come to want it. It takes the
+// place of a hand-over, so that none begins meanwhile.
+func (t *Tier) dropAt(ctx context.Context, key Key, at place, b *upstream.Backend) error {
+	f, err := t.handoffs.joinAlone(ctx, key, b)
+	if err != nil {
+		return err
+	}
+	f.err = ErrNotNow // it has nothing to share
+	defer t.handoffs.land(key, f)
+	if !b.AdapterSeen() || !t.residents.mayDrop(key, b) {
+		return nil
+	}
+	id := key.BaseID
+	if b.Route() != "" {
+		id += "." + b.Route()
+	}
+	if _, err := t.operate(ctx, b, operation{op: opDrop, id: id, place: at}); err != nil {
+		return err
+	}
+	t.residents.dropped(key, b)
+	return nil
+}
+
+// joinAlone waits until no hand-over of key is under way and begins one.
+func (h *handoffs) joinAlone(ctx context.Context, key Key, b *upstream.Backend) (*flight, error) {
+	for {
+		f, mine, _ := h.join(key, b, Version{})
+		if mine {
+			return f, nil
+		}
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
