@@ -160,25 +160,29 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 	claim := err == nil && (r.Owner != b.Route() || r.Version.Generation <= lacks.Generation)
 	if claim {
 		r, err = t.store.Claim(ctx, key, b.Route())
+		if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrEnded) {
+			// There is a copy: to go on without it would lose the session for good.
+			return standing{}, fmt.Errorf("%w: %w", ErrNotNow, err)
+		}
 	}
 	if err != nil {
 		return t.absent(key, err)
 	}
 	t.noteFound(key, r, claim)
 	st := standing{have: HaveVersion, version: r.Version}
-	if !claim {
-		return st, nil
-	}
-	st.installed = true
 	if t.cfg.NonSticky {
 		st.digest = t.residents.digest(r.State)
 	}
-	if len(r.State) <= t.cfg.InlineLimit {
-		st.state = r.State
-		if st.state == nil {
+	if !claim {
+		return st, nil
+	}
 	if t.cfg.NonSticky {
 		t.drop(key, at, t.residents.moved(key, b, former)...)
 	}
+	st.installed = true
+	if len(r.State) <= t.cfg.InlineLimit {
+		st.state = r.State
+		if st.state == nil {
 			st.state = []byte{}
 		}
 		t.counters.Restores.Add(1)

@@ -167,6 +167,8 @@ func (t *Tier) renew(key Key) {
 				k.incomplete = false
 			case errors.Is(err, ErrNotFound):
 				k.stored = Version{} // the next answer's state is asked for and stored
+			case errors.Is(err, ErrEnded):
+				k.epoch, k.incomplete = 0, true // elsewhere: the next request looks
 			default:
 				k.incomplete = true
 			}
@@ -312,8 +314,6 @@ func (t *Tier) verdict(err error) Verdict {
 // Done ends the request: an install that no answer confirmed is forgotten, and
 // what the request held is given back.
 func (p *Plan) Done() {
-	if p.t != nil && p.st.state != nil {
-		base, _ := jvmroute.Split(p.id)
 	p.unsent()
 	p.leave()
 	p.unlock()
@@ -321,6 +321,8 @@ func (p *Plan) Done() {
 
 // unsent forgets an install that no answer has confirmed.
 func (p *Plan) unsent() {
+	if p.t != nil && p.st.state != nil {
+		base, _ := jvmroute.Split(p.id)
 		p.t.handoffs.settle(p.t.key(p.app, string(base)), p.st.version)
 	}
 }
