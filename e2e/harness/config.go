@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -47,11 +48,22 @@ func Nodes(nodes ...*Memcached) []string {
 // Embedded are the lines of [store] for the store inside the process.
 func Embedded() []string { return []string{`kind = "embedded"`} }
 
-// TOML returns the file.
+// lastOfEach returns the lines without those whose key comes again later.
+func lastOfEach(lines []string) (kept []string) {
+	key := func(line string) string { k, _, _ := strings.Cut(line, "="); return strings.TrimSpace(k) }
+	for i, line := range lines {
+		if !slices.ContainsFunc(lines[i+1:], func(later string) bool { return key(later) == key(line) }) {
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}
+
+// TOML returns the file. Of lines with the same key the last one counts.
 func (c Config) TOML() string {
 	var b strings.Builder
 	section := func(name string, lines ...string) {
-		fmt.Fprintf(&b, "%s\n%s\n\n", name, strings.Join(lines, "\n"))
+		fmt.Fprintf(&b, "%s\n%s\n\n", name, strings.Join(lastOfEach(lines), "\n"))
 	}
 	listen := c.Listen
 	if listen == "" {

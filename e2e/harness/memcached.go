@@ -2,6 +2,8 @@ package harness
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -42,11 +44,26 @@ func FreeAddress(t testing.TB) string {
 		var l net.Listener
 		if l, err = lc.Listen(t.Context(), "tcp", address); err == nil {
 			l.Close()
+			WaitRefused(t, address)
 			return address
 		}
 	}
 	t.Fatalf("no free address: %v", err)
 	return ""
+}
+
+// WaitRefused returns when connections to address are refused. A listener that was closed may live on for a moment: in an Accept that is
+// about to return, or in a child between its fork and its exec.
+func WaitRefused(t testing.TB, address string) {
+	t.Helper()
+	Eventually(t, "connections to "+address+" are refused", func() bool {
+		var d net.Dialer
+		conn, err := d.DialContext(context.Background(), "tcp", address) // a test that is over closes listeners too
+		if err == nil {
+			conn.Close()
+		}
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
 }
 
 // UnstartedMemcached returns a memcached that Restart starts.

@@ -106,7 +106,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 		g.begin(m1, "HUP", "x")
 		m1.forget()
 		cfg := g.cfg
-		cfg.Session = append([]string{`save_timeout = "300ms"`, "inline_limit = 10"}, cfg.Session...)
+		cfg.Session = append([]string{`save_failure = "fail"`, "inline_limit = 10"}, cfg.Session...)
 		g.proxy.Reload(t, cfg)
 		wantAt(t, g.get("/get", "HUP.node1"), m1, "x")
 		if q := m1.requests(); len(q) != 1 || q[0].have() != "" {

@@ -90,8 +90,8 @@ func (b *backend) up() {
 // down is what kill -9 does: the port refuses and every connection is broken off.
 func (b *backend) down() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.listener == nil {
+		b.mu.Unlock()
 		return
 	}
 	b.listener.Close()
@@ -99,6 +99,8 @@ func (b *backend) down() {
 	for c := range b.conns {
 		reset(c)
 	}
+	b.mu.Unlock()
+	harness.WaitRefused(b.t, b.address)
 }
 
 // reset breaks a connection off with RST.

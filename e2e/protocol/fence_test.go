@@ -39,8 +39,9 @@ func startLateWriter(t *testing.T, id string, answer reply) *lateWriter {
 // stopListening refuses new connections and leaves those that are there, as a server does that is cut off in the middle of a request.
 func (b *backend) stopListening() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.listener.Close()
+	b.mu.Unlock()
+	harness.WaitRefused(b.t, b.address)
 }
 
 func TestLateWriteOfAFormerOwner(t *testing.T) {

@@ -56,6 +56,9 @@ func configOf(nodes []*harness.Memcached, backends []*backend, settings ...setti
 	if nodes != nil {
 		cfg.Store = harness.Nodes(nodes...)
 	}
+	// The defaults are meant for a machine that does nothing else; a test that is about them sets its own.
+	session(`save_timeout = "2s"`)(&cfg)
+	store(`timeout = "500ms"`)(&cfg)
 	for _, s := range settings {
 		s(&cfg)
 	}
