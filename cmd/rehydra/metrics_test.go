@@ -62,7 +62,7 @@ route = "node1"
 url = "http://127.0.0.1:1"
 `
 
-var documentedMetric = regexp.MustCompile("(?m)^\\| `(rehydra_[a-z_]+)` \\| (counter|gauge|histogram) \\| ([^|]*) \\|")
+var documentedMetric = regexp.MustCompile("(?m)^\\| `(rehydra_[a-z_]+)` \\| (counter|gauge|histogram) \\|([^|]*)\\|")
 
 // TestMetricsAreDocumented: docs/operations.md and the registry know the same metrics, with the same types and labels.
 func TestMetricsAreDocumented(t *testing.T) {
