@@ -46,6 +46,11 @@ func Start(t testing.TB, cfg Config) *Proxy {
 		defer close(read)
 		p.log.read(stderr)
 	})
+	t.Cleanup(func() { // before the kill
+		if t.Failed() {
+			p.end() // so that it writes the rest of its log
+		}
+	})
 	Eventually(t, "rehydra is ready", func() bool {
 		ready := p.log.find(Message("ready"))
 		if len(ready) == 0 {
@@ -65,6 +70,17 @@ func Start(t testing.TB, cfg Config) *Proxy {
 		return true
 	})
 	return p
+}
+
+// end asks the process to stop and gives it some time.
+func (p *Proxy) end() {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return // it has ended
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(6 * time.Second): // drain_timeout is 5 s
+	}
 }
 
 func (p *Proxy) write(t testing.TB, cfg Config) {
