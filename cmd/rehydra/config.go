@@ -51,7 +51,7 @@ type LogConfig struct {
 type SessionConfig struct {
 	Cookie         string        `toml:"cookie"`
 	PathParameter  string        `toml:"path_parameter"` // "" = ids in the path are not looked for
-	Mode           string        `toml:"mode"`           // "sticky"
+	Mode           string        `toml:"mode"`           // "sticky" or "non-sticky"
 	Save           string        `toml:"save"`           // "sync" or "async"
 	SaveTimeout    time.Duration `toml:"save_timeout"`
 	SaveFailure    string        `toml:"save_failure"`   // "respond" or "fail"
@@ -63,8 +63,11 @@ type SessionConfig struct {
 	InlineLimit    int           `toml:"inline_limit"` // bytes of state in a header, before base64
 	MaxState       int           `toml:"max_state"`    // bytes of state that are kept at all
 	Ignore         string        `toml:"ignore"`       // RE2 on the path; "" = no request is ignored
-	Lock           string        `toml:"lock"`         // "auto"
-	LockPattern    string        `toml:"lock_pattern"` // ""
+	Lock           string        `toml:"lock"`         // non-sticky: "none", "all", "auto" or "pattern"
+	LockPattern    string        `toml:"lock_pattern"` // RE2 on the path
+	LockTimeout    time.Duration `toml:"lock_timeout"` // how long a request waits for its session's lock
+	LockFailure    string        `toml:"lock_failure"` // then: "refuse" or "go-on"
+	LockExpiry     time.Duration `toml:"lock_expiry"`  // after which a lock is lost
 }
 
 // IgnorePattern returns the compiled Ignore, or nil where no request is ignored.
@@ -73,6 +76,14 @@ func (c SessionConfig) IgnorePattern() *regexp.Regexp {
 		return nil
 	}
 	return regexp.MustCompile(c.Ignore) // checked by LoadConfig
+}
+
+// LockRegexp returns the compiled LockPattern, or nil where there is none.
+func (c SessionConfig) LockRegexp() *regexp.Regexp {
+	if c.LockPattern == "" {
+		return nil
+	}
+	return regexp.MustCompile(c.LockPattern) // checked by LoadConfig
 }
 
 // StoreConfig says where copies of sessions are kept.

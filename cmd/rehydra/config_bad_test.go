@@ -75,12 +75,18 @@ func TestBadInput(t *testing.T) {
 			`2: session.cookie: given "", wanted a cookie's name (letters, digits and !#$%&'*+-.^_` + "`|~)"}},
 		{"choices", "[session]\nsave = \"snyc\"\nsave_failure = \"503\"\nlookup_failure = \"old\"\nmode = \"x\"\nlock = \"x\"\n" + plainPool, []string{
 			`2: session.save: given "snyc", wanted "sync" or "async"`, `3: session.save_failure: given "503", wanted "respond" or "fail"`,
-			`4: session.lookup_failure: given "old", wanted "new" or "refuse"`, `5: session.mode: given "x", wanted "sticky"`,
-			`6: session.lock: given "x", wanted "auto"`}},
-		{"what comes later", "[session]\nmode = \"non-sticky\"\nlock = \"all\"\nlock_pattern = '^/x'\n" + plainPool, []string{
-			`2: session.mode: given "non-sticky", wanted "sticky": the non-sticky mode comes in a later version`,
-			`3: session.lock: given "all", wanted "auto": locks belong to the non-sticky mode, which comes in a later version`,
-			`4: session.lock_pattern: given "^/x", wanted "": locks belong to the non-sticky mode, which comes in a later version`}},
+			`4: session.lookup_failure: given "old", wanted "new" or "refuse"`, `5: session.mode: given "x", wanted "sticky" or "non-sticky"`,
+			`6: session.lock: given "x", wanted "none" or "all" or "auto" or "pattern"`}},
+		{"locks", "[session]\nlock_timeout = \"0s\"\nlock_failure = \"wait\"\nlock_expiry = \"900ms\"\nlock_pattern = '(a'\n" + plainPool, []string{
+			"2: session.lock_timeout: given 0s, wanted a duration over 0", `3: session.lock_failure: given "wait", wanted "refuse" or "go-on"`,
+			`4: session.lock_expiry: given 900ms, wanted at least "1s"`,
+			"5: session.lock_pattern: given \"(a\", wanted a regular expression (RE2): error parsing regexp: missing closing ): `(a`"}},
+		{"non-sticky without a tier, and later", "[session]\nmode = \"non-sticky\"\nsave = \"async\"\nlock = \"pattern\"\n" + plainPool, []string{
+			`1: session.lock_pattern: given nothing, wanted a regular expression (RE2), for session.lock = "pattern"`,
+			`2: session.mode: given "non-sticky" without a session tier, wanted session.token and [store] beside it: every backend gets the sessions from there`,
+			`3: session.save: given "async", wanted "sync", for session.mode = "non-sticky": the next request may need the state elsewhere at once`}},
+		{"an empty lock pattern", "[session]\ntoken = \"t\"\nmode = \"non-sticky\"\nlock = \"pattern\"\nlock_pattern = ''\n" + goodStore + plainPool, []string{
+			`5: session.lock_pattern: given "", wanted a regular expression (RE2), for session.lock = "pattern"`}},
 		{"a key file that is not there", "[session]\ntoken = \"t\"\n" + goodStore + "seal_key_file = \"keys\"\n" + plainPool, []string{
 			"5: store.seal_key_file: given \"keys\", which cannot be used: cannot read key file: stat keys: no such file or directory, wanted a file with mode 0600 and a line `<key id> <base64 of 32 bytes>` for each key, as rehydra keygen writes it"}},
 		{"numbers", "[session]\nsave_timeout = \"0s\"\nrestore_timeout = \"-2s\"\nasync_queue = 0\ninline_limit = -1\nmax_state = 0\n" + plainPool, []string{

@@ -22,11 +22,11 @@ func (c checker) all() {
 	c.server()
 	c.log()
 	c.session()
-	c.notYet()
 	c.store()
 	c.pools()
 	c.tokens()
 	c.tier()
+	c.mode()
 }
 
 func (c checker) server() {
@@ -89,26 +89,6 @@ func (c checker) session() {
 	}
 	if _, err := regexp.Compile(s.Ignore); err != nil {
 		c.bad("session.ignore", strconv.Quote(s.Ignore), "a regular expression (RE2): "+err.Error())
-	}
-}
-
-// notYet refuses the values whose work comes later. To take them and do nothing would be worse.
-func (c checker) notYet() {
-	s := c.cfg.Session
-	if s.Mode == "non-sticky" {
-		c.bad("session.mode", `"non-sticky"`, `"sticky": the non-sticky mode comes in a later version`)
-	} else {
-		c.oneOf("session.mode", s.Mode, "sticky")
-	}
-	switch s.Lock {
-	case "none", "all", "pattern":
-		c.bad("session.lock", strconv.Quote(s.Lock), `"auto": locks belong to the non-sticky mode, which comes in a later version`)
-	default:
-		c.oneOf("session.lock", s.Lock, "auto")
-	}
-	if s.LockPattern != "" {
-		c.bad("session.lock_pattern", strconv.Quote(s.LockPattern),
-			`"": locks belong to the non-sticky mode, which comes in a later version`)
 	}
 }
 

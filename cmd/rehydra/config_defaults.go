@@ -30,6 +30,9 @@ func DefaultConfig() Config {
 			MaxState:       1000000,
 			Ignore:         `\.(ico|png|gif|jpg|css|js)$`,
 			Lock:           "auto",
+			LockTimeout:    5 * time.Second,
+			LockFailure:    "refuse",
+			LockExpiry:     30 * time.Second,
 		},
 		Store: StoreConfig{
 			Kind:          "memcached",

@@ -190,7 +190,10 @@ func (p *program) build(cfg *Config, old *proxy.Routing) (*proxy.Routing, error)
 		if p.store == nil || pool.Token.IsEmpty() {
 			continue
 		}
-		tc := tierConfig(cfg, pool, finder)
+		tc, err := tierConfig(cfg, pool, finder)
+		if err != nil {
+			return nil, err
+		}
 		if old != nil && old.Tiers[pool.Name] != nil {
 			r.Tiers[pool.Name] = old.Tiers[pool.Name].Reconfigure(tc, p.log)
 		} else {

@@ -43,8 +43,9 @@ func storeConfig(cfg *Config) sessiontier.Config {
 	return c
 }
 
-func tierConfig(cfg *Config, pool *PoolConfig, finder *jvmroute.Finder) session.Config {
+func tierConfig(cfg *Config, pool *PoolConfig, finder *jvmroute.Finder) (session.Config, error) {
 	s := &cfg.Session
+	lock, err := session.ParseLockMode(s.Lock)
 	return session.Config{
 		Pool:           pool.Name,
 		Token:          pool.Token.Reveal(),
@@ -57,7 +58,13 @@ func tierConfig(cfg *Config, pool *PoolConfig, finder *jvmroute.Finder) session.
 		FailUnsaved:    s.SaveFailure == "fail",
 		RefuseUnlooked: s.LookupFailure == "refuse",
 		RestoreTimeout: s.RestoreTimeout,
-	}
+		NonSticky:      s.Mode == "non-sticky",
+		Lock:           lock,
+		LockPattern:    s.LockRegexp(),
+		LockTimeout:    s.LockTimeout,
+		LockExpiry:     s.LockExpiry,
+		LockGoOn:       s.LockFailure == "go-on",
+	}, err
 }
 
 func poolConfig(p *PoolConfig) (upstream.Config, error) {
