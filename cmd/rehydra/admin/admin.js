@@ -21,7 +21,7 @@ async function refresh() {
   try {
     const [status, backends, store] = await Promise.all([ask('/api/status'), ask('/api/backends'), ask('/api/store')]);
     showStatus(status.answer);
-    $('pools').replaceChildren(...backends.answer.pools.map((p) => pool(p, status.answer.requests[p.name] || {})));
+    show($('pools'), backends.answer.pools.map((p) => pool(p, status.answer.requests[p.name] || {})));
     showStore(store.answer);
     $('alert').hidden = true;
   } catch (e) {
@@ -34,7 +34,7 @@ function showStatus(s) {
   const lost = s.log_lines_lost > 0 ? ` · ${s.log_lines_lost} log lines lost` : '';
   $('summary').textContent = `${s.version} · up for ${span(s.uptime_ms)} · ${s.listen.join(', ')} · ` +
     `${count(s.client_connections, 'client connection')}${lost}`;
-  $('sessions').replaceChildren(...counters.map(([name, caption, worry]) => {
+  show($('sessions'), counters.map(([name, caption, worry]) => {
     const n = s.sessions[name];
     const item = element('div', element('dt', caption), element('dd', name === 'saved_bytes' ? bytes(n) : n.toLocaleString('en')));
     item.dataset.counter = name;
@@ -66,7 +66,7 @@ function showStore(s) {
   const rows = s.nodes.map((n) => row([n.name + (n.failover_only ? ' (fail-over only)' : ''), n.address, state(n.state), n.reason,
     n.breaker, n.connections_in_use, n.errors.toLocaleString('en'), n.outs, n.ends_pending], n.state !== 'up', { node: n.name }));
   const filled = table(['Node', 'Address', 'State', 'Why', 'Breaker', 'Connections in use', 'Errors', 'Outs', 'Ends pending'], rows);
-  $('store').replaceChildren(...(rows.length ? filled.childNodes : []));
+  show($('store'), rows.length ? [...filled.childNodes] : []);
 }
 
 async function find(id) {
@@ -86,6 +86,25 @@ function sessionBlock(s) {
     c.state === 'present' || c.state === 'tombstone' ? `${span(c.age_ms)} ago` : ''], c.state === 'unreadable' || c.state === 'unknown', { copy: c.node }));
   return [element('h3', `${s.pool} · ${s.app}`), soft(facts.filter(Boolean).join(' · ')),
     scroll(table(['Node', 'Holds', 'Version', 'Owner', 'Size', 'Written'], rows))];
+}
+
+// show makes what a parent holds look like fresh nodes. It changes what differs and nothing else, so that a text somebody has
+// selected stays selected.
+function show(parent, fresh) {
+  const old = [...parent.childNodes];
+  fresh.forEach((node, i) => (i < old.length ? patch(old[i], node) : parent.append(node)));
+  old.slice(fresh.length).forEach((node) => node.remove());
+}
+
+function patch(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE || old.nodeName !== fresh.nodeName) {
+    old.replaceWith(fresh);
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  show(old, [...fresh.childNodes]);
 }
 
 function element(name, ...content) {
