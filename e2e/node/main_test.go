@@ -4,6 +4,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -32,34 +33,56 @@ const (
 	application = "tests/conformance.js"
 )
 
-// install installs what the package's lock file names, unless that is there already. Without node and npm it fails.
+// install installs what the package's lock file names below .cache at the module's root, unless that is there already, and has every node that
+// the tests start find it. Without node and npm it fails.
 func install(ctx context.Context) error {
 	for _, name := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(name); err != nil {
 			return fmt.Errorf("cannot test adapters/node: %w; wanted Debian's packages nodejs and npm, or a newer Node", err)
 		}
 	}
-	unlock, err := lock(filepath.Join("..", "..", ".cache", "node.lock"))
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	locked, err := os.ReadFile(filepath.Join(packageDir, "package-lock.json"))
 	if err != nil {
 		return fmt.Errorf("cannot install packages: %w", err)
 	}
-	// npm ci begins by removing everything: the copy is there only when it went through.
-	installed := filepath.Join(packageDir, "node_modules", ".installed-lock.json")
-	if done, err := os.ReadFile(installed); err == nil && string(done) == string(locked) {
-		return nil
+	dir, err := filepath.Abs(filepath.Join("..", "..", ".cache", "node", fmt.Sprintf("%.8x", sha256.Sum256(locked))))
+	if err != nil {
+		return fmt.Errorf("cannot install packages: %w", err)
+	}
+	unlock, err := lock(dir + ".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	done := filepath.Join(dir, "installed")
+	if _, err := os.Stat(done); err != nil {
+		if err := npmCI(ctx, dir, locked); err != nil {
+			return err
+		}
+		if err := os.WriteFile(done, nil, 0o644); err != nil {
+			return fmt.Errorf("cannot install packages: %w", err)
+		}
+	}
+	return os.Setenv("NODE_PATH", filepath.Join(dir, "node_modules"))
+}
+
+func npmCI(ctx context.Context, dir string, locked []byte) error {
+	manifest, err := os.ReadFile(filepath.Join(packageDir, "package.json"))
+	if err != nil {
+		return fmt.Errorf("cannot install packages: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("cannot install packages: %w", err)
+	}
+	for name, text := range map[string][]byte{"package.json": manifest, "package-lock.json": locked} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return fmt.Errorf("cannot install packages: %w", err)
+		}
 	}
 	cmd := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = packageDir
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot install packages with npm ci: %w\n%s", err, out)
-	}
-	if err := os.WriteFile(installed, locked, 0o644); err != nil {
-		return fmt.Errorf("cannot install packages: %w", err)
 	}
 	return nil
 }
