@@ -86,11 +86,11 @@ func (m *model) answer(q *call) {
 		return
 	}
 	if q.id() != "" {
-		switch have := q.have(); {
-		case have == "none":
-		case have == "gone":
+		switch have := q.have(); have {
+		case "none":
+		case "gone":
 			delete(m.sessions, base)
-		case have == "ask":
+		case "ask":
 			q.reply(need(q.id()))
 			return
 		default:

@@ -28,11 +28,6 @@ func store(lines ...string) setting {
 	return func(c *harness.Config) { c.Store = append(c.Store, lines...) }
 }
 
-// timeouts adds lines to [pool.timeout].
-func timeouts(lines ...string) setting {
-	return func(c *harness.Config) { c.Pools[0].Timeout = append(c.Pools[0].Timeout, lines...) }
-}
-
 // newRig starts a proxy with the embedded store in front of backends.
 func newRig(t *testing.T, backends []*backend, settings ...setting) *rig {
 	t.Helper()
