@@ -95,7 +95,13 @@ func TestSurplusNeverReachesAnother(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var played atomic.Int64
-			b := start(t, "node1", func(q *call) { surplus(q); played.Add(1) })
+			b := start(t, "node1", func(q *call) {
+				if q.nth > 1 {
+					t.Error("a connection with a surplus was used again")
+				}
+				surplus(q)
+				played.Add(1)
+			})
 			p := serve(t, settings{"pool.health": {`interval = "1h"`}}, b)
 			for n := range int64(100) {
 				c := dial(t, p.address)

@@ -52,6 +52,32 @@ func TestEarlyAnswer(t *testing.T) {
 	}
 }
 
+// TestRefusedUploadsAreReadForAWhile: a client that sends all it has before it listens gets the answer of a proxy that refused at once. Closing
+// then and there would break its connection off under it.
+func TestRefusedUploadsAreReadForAWhile(t *testing.T) {
+	t.Parallel()
+	b := start(t, "node1", func(q *call) { q.reply(401, "who?", "Connection: close"); q.close() })
+	p := serve(t, settings{"pool": {`match = ["/app/*"]`}}, b)
+	for target, status := range map[string]int{"/none": 404, "/app/": 401} {
+		for n := range 10 {
+			c := dial(t, p.address)
+			c.send("%s", head("POST", target, "Content-Length: 600000"))
+			for range 6 {
+				c.send("%s", strings.Repeat("x", 100_000))
+			}
+			a := c.answer("POST")
+			a.wantStatus(t, status)
+			if status == 401 {
+				continue // all of the body may have gone to the backend
+			}
+			if !a.close {
+				t.Errorf("answer %d does not say Connection: close", n)
+			}
+			c.closed()
+		}
+	}
+}
+
 // TestUploadBrokenOff: a backend that breaks an upload off without an answer is at fault, and not the client, who may be slow.
 func TestUploadBrokenOff(t *testing.T) {
 	t.Parallel()

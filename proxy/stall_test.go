@@ -1,0 +1,98 @@
+package proxy_test
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"rehydra/proxy/upstream"
+)
+
+// connected returns the two ends of a connection.
+func connected(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if near, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if far, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { near.Close(); far.Close() })
+	return near, far
+}
+
+// fill writes until nothing is taken for 50 ms.
+func fill(t *testing.T, conn net.Conn) {
+	t.Helper()
+	for data := make([]byte, 256<<10); ; {
+		if err := conn.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := conn.Write(data); n == 0 && err != nil {
+			return
+		}
+	}
+}
+
+func TestStallOfOneThatTakesNothing(t *testing.T) {
+	near, _ := connected(t)
+	fill(t, near)
+	var s upstream.Stall
+	for n, want := range []bool{false, true, true} {
+		if got := s.Over(near, 0); got != want {
+			t.Errorf("time-out %d: over is %v, wanted %v", n+1, got, want)
+		}
+	}
+	if s.Over(near, 1) {
+		t.Error("given up although a byte was taken")
+	}
+}
+
+func TestStallOfOneThatReadsSlowly(t *testing.T) {
+	near, far := connected(t)
+	fill(t, near)
+	var s upstream.Stall
+	if s.Over(near, 0) {
+		t.Fatal("given up at the first time-out")
+	}
+	for range 3 {
+		if _, err := io.CopyN(io.Discard, far, 2<<20); err != nil {
+			t.Fatal(err)
+		}
+		// That the kernel hears of it is a matter of its own time.
+		for end := time.Now().Add(5 * time.Second); s.Over(near, 0); {
+			if time.Now().After(end) {
+				t.Fatal("given up although the other side reads")
+			}
+		}
+		fill(t, near)
+		s = upstream.Stall{}
+		s.Over(near, 0)
+	}
+}
+
+// TestStallWithNothingOnItsWay: who waits for an answer to a request that has arrived does not wait twice.
+func TestStallWithNothingOnItsWay(t *testing.T) {
+	near, far := connected(t)
+	if _, err := io.WriteString(near, "request"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(far, make([]byte, 7)); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); ; {
+		var s upstream.Stall
+		if s.Over(near, 0) {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("not given up although nothing is on its way")
+		}
+	}
+}
