@@ -23,6 +23,7 @@ func (t *Tier) Lookup(ctx context.Context, k Key) (Record, error) {
 	}
 	begun := t.unknown.begin(storeKey)
 	t.counters.lookups.Add(1)
+	known, _ := t.handles.get(storeKey) // before: what is saved meanwhile is not older than what is read
 	e, err := t.look(ctx, k, storeKey, t.rank(storeKey)).live(t.copies)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
@@ -30,13 +31,22 @@ func (t *Tier) Lookup(ctx context.Context, k Key) (Record, error) {
 		}
 		return Record{}, fmt.Errorf("cannot look up session %q: %w", k.short(), err)
 	}
-	if h, ok := t.handles.get(storeKey); ok && h.isNewerThan(e) {
-		t.counters.corrupt.Add(1)
-		t.log.Warn().Str("pool", k.Pool).Str("session", k.short()).Stringer("version", e.version).
-			Msg("session copies older than what was stored, taken for absent")
+	if t.isPutBack(k, known, e) {
 		return Record{}, fmt.Errorf("cannot look up session %q: its newest version is not to be had: %w", k.short(), ErrUnavailable)
 	}
 	return e.record(), nil
+}
+
+// isPutBack says that the newest copy there is is older than what this tier stored itself, and so is not to be used: not handed over, and not
+// stored again, which would make it look like the newest. known is what the tier remembered before it asked; nil: nothing.
+func (t *Tier) isPutBack(k Key, known *handle, newest *envelope) bool {
+	if known == nil || !known.isNewerThan(newest) {
+		return false
+	}
+	t.counters.corrupt.Add(1)
+	t.log.Warn().Str("pool", k.Pool).Str("session", k.short()).Stringer("version", newest.version).
+		Msg("session copies older than what was stored, taken for absent")
+	return true
 }
 
 // isNewerThan reports whether this tier stored a newer version of the session than e, which then is what a node was behind with or what
