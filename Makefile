@@ -11,7 +11,7 @@ FUZZTIME    ?= 20s
 # A Debian that is bare enough trusts no certificate, and no module can be fetched.
 CERTS       := $(if $(wildcard /etc/debian_version),/etc/ssl/certs/ca-certificates.crt=ca-certificates)
 # An end-to-end package starts Tomcats; one package at a time keeps two cores from judging time-outs unfairly.
-TESTFLAGS   ?= -timeout 10m
+TESTFLAGS   ?= -timeout 15m
 
 .DEFAULT_GOAL := build
 .PHONY: demo build test unit race lint fuzz e2e bench adapters clean help
@@ -38,7 +38,7 @@ unit: ## the packages by themselves (memcached is started by the tests)
 	go test $(TESTFLAGS) $$(go list ./... | grep -v /e2e)
 
 e2e: build adapters ## the built binary against real Tomcats, memcached and a browser
-	@sh scripts/need.sh memcached=memcached chromium=chromium
+	@sh scripts/need.sh memcached=memcached chromium=chromium node=nodejs npm=npm
 	REHYDRA_BIN=$(CURDIR)/bin/rehydra go test -count=1 -p 1 $(TESTFLAGS) ./e2e/...
 
 race: ## the packages that share memory, under the race detector

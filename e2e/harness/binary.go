@@ -13,7 +13,7 @@ import (
 
 // binaryVariable names the environment variable that holds the path of the binary under test. Main sets it; set from
 // outside it names a binary to test in place of a fresh one.
-const binaryVariable = "REHYDRA_E2E_BINARY"
+const binaryVariable = "REHYDRA_BIN"
 
 // Main builds rehydra once, runs the tests, and returns the exit code: 1 too when a goroutine of a test outlived it.
 func Main(m *testing.M) (code int) {
