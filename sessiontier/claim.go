@@ -25,6 +25,7 @@ func (t *Tier) Claim(ctx context.Context, k Key, owner string) (Record, error) {
 	}
 	c := &claim{write: write{t: t, key: k, storeKey: k.storeKey()}, owner: owner}
 	c.rank = t.rank(c.storeKey)
+	c.known, _ = t.handles.get(c.storeKey)
 	env, err := c.run(ctx)
 	if err != nil {
 		return Record{}, fmt.Errorf("cannot claim session %q for %q: %w", k.short(), owner, err)
@@ -80,8 +81,12 @@ func (c *claim) run(ctx context.Context) (*envelope, error) {
 
 // rebase finds what to hand over, leaving out what earlier attempts of this claim wrote, and the highest generation of all.
 func (c *claim) rebase(v *view) (generation uint64, err error) {
-	if _, err := v.live(c.t.copies); err != nil {
+	newest, err := v.live(c.t.copies)
+	if err != nil {
 		return 0, err
+	}
+	if c.base == nil && c.t.isPutBack(c.key, c.known, newest) {
+		return 0, fmt.Errorf("its newest version is not to be had: %w", ErrUnavailable)
 	}
 	for i := range v.entries {
 		e := &v.entries[i]

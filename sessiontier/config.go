@@ -37,6 +37,8 @@ type Config struct {
 	QueueWorkers int           // saves of the queue at once; 8
 	QueueTimeout time.Duration // for one save of the queue; 2 s
 
+	HealRate int // sessions a second that are looked at to give copies back to nodes that lost them; 0: none
+
 	Now func() time.Time // the wall clock; time.Now
 }
 
@@ -76,7 +78,7 @@ func set[T int | int64 | time.Duration](v *T, standard T) {
 func (c Config) check() error {
 	for name, v := range map[string]int64{"Timeout": int64(c.Timeout), "Retry": int64(c.Retry), "MaxState": int64(c.MaxState),
 		"Connections": int64(c.Connections), "EmbeddedBytes": c.EmbeddedBytes, "QueueLength": int64(c.QueueLength),
-		"QueueWorkers": int64(c.QueueWorkers), "QueueTimeout": int64(c.QueueTimeout)} {
+		"QueueWorkers": int64(c.QueueWorkers), "HealRate": int64(c.HealRate), "QueueTimeout": int64(c.QueueTimeout)} {
 		if v < 0 {
 			return fmt.Errorf("cannot open session tier: %s is %d, wanted more than 0", name, v)
 		}

@@ -141,6 +141,19 @@ var (
 	errPacked   = errors.New("compressed state is not readable")
 )
 
+// keyOf returns the key that a copy says it has. It is to be believed only as far as the copy is.
+func keyOf(b []byte) (Key, error) {
+	if len(b) < minEnvelopeSize {
+		return Key{}, errShort
+	}
+	pool, app, base := int(binary.BigEndian.Uint16(b[6:])), int(binary.BigEndian.Uint16(b[8:])), int(binary.BigEndian.Uint16(b[10:]))
+	names := b[headLength:]
+	if pool+app+base > len(names) {
+		return Key{}, errLengths
+	}
+	return Key{Pool: string(names[:pool]), App: string(names[pool : pool+app]), BaseID: string(names[pool+app : pool+app+base])}, nil
+}
+
 // head is what a copy says of itself before its state: the envelope without a state, and where the rest lies.
 type head struct {
 	envelope

@@ -22,12 +22,14 @@ type memcachedStore struct {
 	idle    int           // connections kept open
 	now     func() time.Time
 
-	links   atomic.Uint64 // made so far
-	current atomic.Pointer[link]
-	mu      sync.Mutex // held while a link is made, so that a server that is down is not dialled by all at once
-	closed  bool       // guarded by mu, as what follows
-	tried   time.Time  // when the last attempt to make a link ended
-	lastErr error      // what came of it
+	links    atomic.Uint64 // made so far
+	restarts atomic.Uint64 // of the server, as far as they were noticed: it came back empty
+	current  atomic.Pointer[link]
+	mu       sync.Mutex // held while a link is made, so that a server that is down is not dialled by all at once
+	closed   bool       // guarded by mu, as what follows
+	tried    time.Time  // when the last attempt to make a link ended
+	lastErr  error      // what came of it
+	server   serverRun  // that the last link reached
 }
 
 // link is a client and what is known of the server it reaches. Any failed exchange ends it: after a server's restart each
@@ -169,9 +171,21 @@ func (s *memcachedStore) link() (*link, error) {
 	s.tried, s.lastErr = time.Now(), err
 	if err == nil {
 		s.links.Add(1)
+		s.noteRun(l.limits.run)
 		s.current.Store(l)
 	}
 	return l, err
+}
+
+// noteRun sees whether the server is another than the one that was reached before. It is called with mu held.
+func (s *memcachedStore) noteRun(run serverRun) {
+	if run == (serverRun{}) {
+		return
+	}
+	if s.server != (serverRun{}) && s.server != run {
+		s.restarts.Add(1)
+	}
+	s.server = run
 }
 
 // newLink connects. The first exchange of a link is done here, alone: the library makes the list of idle connections at the end of its

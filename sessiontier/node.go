@@ -27,6 +27,7 @@ type node struct {
 	failedAt atomic.Int64 // when the last of them was counted, in ns since born
 	born     time.Time
 	errors   atomic.Uint64
+	returned atomic.Uint64 // how often it went up again
 	pending  pendingEnds
 
 	// turn is held while the state changes, so that the events come in the order of the changes.
@@ -158,6 +159,7 @@ func (n *node) setUp() {
 		return
 	}
 	n.reason = ""
+	n.returned.Add(1)
 	n.log.Info().Str("node", n.name).Str("address", n.address).Str("reason", "answers again").Msg("store node up")
 }
 
@@ -177,12 +179,28 @@ func (n *node) probe() {
 	}
 }
 
-// watch probes the node at once and then every interval, until ctx ends, and writes the tombstones that wait for it.
-func (t *Tier) watch(ctx context.Context, n *node, interval time.Duration) {
+// comings is how often the node came back, as far as was noticed: from being down, or from a restart that was over before anybody saw
+// it down. It may lack copies then.
+func (n *node) comings() uint64 {
+	comings := n.returned.Load()
+	if s, ok := n.store.(*memcachedStore); ok {
+		comings += s.restarts.Load()
+	}
+	return comings
+}
+
+// watch probes node i every interval, until ctx ends, writes the tombstones that wait for it, and has it healed when it came back.
+func (t *Tier) watch(ctx context.Context, i int, interval time.Duration) {
+	n := t.nodes[i]
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
+	seen := n.comings()
 	for {
 		t.writePending(ctx, n)
+		if now := n.comings(); now != seen && n.alive() {
+			seen = now
+			t.healer.want(i)
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -6,7 +6,7 @@ import "sync/atomic"
 type counters struct {
 	saves, savedBytes, touches, lookups, unknown, claims, ends atomic.Uint64
 	fenced, conflicts, incomplete, tooLarge, corrupt, dropped  atomic.Uint64
-	endsDropped                                                atomic.Uint64
+	endsDropped, healed                                        atomic.Uint64
 }
 
 // Stats are a tier's counters since it was opened, and its state now.
@@ -25,6 +25,8 @@ type Stats struct {
 	Corrupt      uint64 // copies that were not believed
 	Dropped      uint64 // queued saves dropped
 	EndsDropped  uint64 // tombstones for nodes that were down, dropped since too many wait
+	Healed       uint64 // copies stored by healing
+	Healing      int    // nodes that came back, or are new, and whose copies are not yet all there again
 	Queued       int    // sessions that wait in the queue or are being saved from it
 	EmbeddedUsed int64  // bytes in the embedded store
 	Evicted      uint64 // sessions that the embedded store dropped for room
@@ -43,6 +45,7 @@ type NodeStats struct {
 	Errors       uint64 // exchanges that failed
 	Exchanges    int    // that run now; each has one connection
 	PendingEnds  int    // tombstones that wait for it
+	Heals        uint64 // how often the copies that belong on it were completed after it came back
 }
 
 // Returns counts how often a node was reached anew, at the start and after each failure: copies that were stored before may be
@@ -64,11 +67,13 @@ func (t *Tier) Stats() Stats {
 		UnknownHits: c.unknown.Load(), Claims: c.claims.Load(), Ends: c.ends.Load(), Fenced: c.fenced.Load(),
 		Conflicts: c.conflicts.Load(), Incomplete: c.incomplete.Load(), TooLarge: c.tooLarge.Load(), Corrupt: c.corrupt.Load(),
 		Dropped: c.dropped.Load(), EndsDropped: c.endsDropped.Load(), Queued: t.queue.len(),
+		Healed: c.healed.Load(), Healing: t.healer.pending().len(),
 	}
-	for _, n := range t.nodes {
+	heals := t.healer.completed()
+	for i, n := range t.nodes {
 		node := NodeStats{
 			Name: n.name, Address: n.address, FailoverOnly: n.failover, Failures: int(n.failures.Load()), Errors: n.errors.Load(),
-			Exchanges: len(n.slots), PendingEnds: n.pending.len(),
+			Exchanges: len(n.slots), PendingEnds: n.pending.len(), Heals: heals[i],
 		}
 		n.turn.Lock()
 		node.Up, node.Reason, node.Outs = n.alive(), n.reason, n.outs

@@ -27,6 +27,7 @@ type Tier struct {
 	handles  *recent[*handle]
 	unknown  *unknownIDs
 	queue    *queue
+	healer   *healer
 	gates    gates // where this process waits for locks
 	counters counters
 
@@ -60,6 +61,7 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 		t.addNode(cfg, n, newMemcached(n.Address, cfg.Timeout, cfg.Connections, cfg.Now))
 	}
 
+	t.healer = newHealer(cfg.HealRate, len(t.nodes))
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	t.queue = newQueue(cfg.QueueLength)
@@ -72,9 +74,11 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 	}
 	first.Wait()
 	if !t.local {
-		for _, n := range t.nodes {
-			t.watchers.Go(func() { t.watch(ctx, n, cfg.Retry) })
+		for i := range t.nodes {
+			t.healer.want(i) // it may be new, and lack what others hold
+			t.watchers.Go(func() { t.watch(ctx, i, cfg.Retry) })
 		}
+		t.watchers.Go(func() { t.heal(ctx) })
 	}
 	return t, nil
 }

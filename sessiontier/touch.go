@@ -9,7 +9,7 @@ import (
 // missing copies are mended. Copies live only as long as the session's time to live after they were written, so a session that is read
 // and not changed needs a touch when a quarter of that has passed.
 //
-// ErrNotFound, ErrEnded, ErrUnavailable and ErrBadKey as Lookup, ErrIncomplete as Save.
+// ErrNotFound, also when the newest copy is older than what this tier stored: the owner's state must be stored instead. ErrEnded, ErrUnavailable and ErrBadKey as Lookup, ErrIncomplete as Save.
 func (t *Tier) Touch(ctx context.Context, k Key) error {
 	if err := k.check(); err != nil {
 		return err
@@ -28,10 +28,14 @@ func (t *Tier) touch(ctx context.Context, w *write) error {
 		if ctx.Err() != nil {
 			break
 		}
+		known, _ := t.handles.get(w.storeKey)
 		v := w.look(ctx)
 		newest, err := v.live(t.copies)
 		if err != nil {
 			return err
+		}
+		if t.isPutBack(w.key, known, newest) {
+			return ErrNotFound
 		}
 		env := *newest
 		env.stored = t.now().UnixMilli()

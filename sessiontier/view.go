@@ -48,13 +48,28 @@ func (t *Tier) lookWithout(ctx context.Context, k Key, storeKey string, order ra
 	}) {
 		v.entries[asked[at]] = e
 	}
+	t.findNewest(v)
+	return v
+}
+
+// lookBeside is look, but for one node whose answer is known.
+func (t *Tier) lookBeside(ctx context.Context, k Key, storeKey string, known int, e entry) *view {
+	var without nodeSet
+	without.add(known)
+	v := t.lookWithout(ctx, k, storeKey, t.rank(storeKey), without)
+	v.entries[known] = e
+	t.findNewest(v)
+	return v
+}
+
+// findNewest finds the newest of what nodes hold and of the tombstones that wait in this process.
+func (t *Tier) findNewest(v *view) {
 	v.findNewest()
 	for _, n := range t.nodes {
-		if end, ok := n.pending.get(storeKey); ok && (v.newest == nil || v.newest.compare(&end.env) < 0) {
+		if end, ok := n.pending.get(v.storeKey); ok && (v.newest == nil || v.newest.compare(&end.env) < 0) {
 			v.newest = &end.env
 		}
 	}
-	return v
 }
 
 // errNoAnswer stands for a node that was not asked, being down, or had not answered when the caller's time was over.
