@@ -135,6 +135,8 @@ func TestBadInput(t *testing.T) {
 		{"store numbers", "[session]\ntoken = \"t\"\n" + goodStore + "kind = \"redis\"\ntimeout = \"0s\"\nretry = \"0s\"\nembedded_bytes = \"1MB\"\n" + plainPool, []string{
 			`5: store.kind: given "redis", wanted "memcached" or "embedded"`, "6: store.timeout: given 0s, wanted a duration over 0",
 			"7: store.retry: given 0s, wanted a duration over 0", `8: store.embedded_bytes: given "1MB", wanted a number of bytes, such as 268435456 or "256MiB"`}},
+		{"a heal rate", "[session]\ntoken = \"t\"\n" + goodStore + "heal_rate = -1\n" + plainPool, []string{
+			`5: store.heal_rate: given -1, wanted 1 to 1000000 sessions a second, or 0 for no healing`}},
 		{"a small store", "[session]\ntoken = \"t\"\n" + goodStore + "embedded_bytes = \"1023KiB\"\n" + plainPool, []string{
 			`5: store.embedded_bytes: given 1047552, wanted at least "1MiB"`}},
 		// [[pool]].

@@ -8,6 +8,9 @@ import (
 	"rehydra/sessiontier"
 )
 
+// maxHealRate is far above what a node answers.
+const maxHealRate = 1_000_000
+
 // store checks the [store] table by itself; tier says whether it is needed.
 func (c checker) store() {
 	s := &c.cfg.Store
@@ -23,8 +26,11 @@ func (c checker) store() {
 	if s.CompressAbove < 0 {
 		c.bad("store.compress_above", strconv.FormatInt(int64(s.CompressAbove), 10), "a size, or 0 for no compression")
 	}
+	if s.HealRate < 0 || s.HealRate > maxHealRate {
+		c.bad("store.heal_rate", strconv.Itoa(s.HealRate), fmt.Sprintf("1 to %d sessions a second, or 0 for no healing", maxHealRate))
+	}
 	if s.Kind == "embedded" {
-		for _, key := range []string{"store.nodes", "store.failover_only", "store.copies"} {
+		for _, key := range []string{"store.nodes", "store.failover_only", "store.copies", "store.heal_rate"} {
 			if c.has(key) {
 				c.warn(key, "a value", `none: store.kind = "embedded" keeps one copy, in this process`)
 			}

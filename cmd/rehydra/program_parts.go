@@ -31,6 +31,7 @@ func storeConfig(cfg *Config) sessiontier.Config {
 		EmbeddedBytes: int64(cfg.Store.EmbeddedBytes),
 		Keys:          cfg.Store.Keys,
 		CompressAbove: int(cfg.Store.CompressAbove),
+		HealRate:      cfg.Store.HealRate,
 		QueueLength:   cfg.Session.AsyncQueue,
 	}
 	if c.Kind == sessiontier.KindEmbedded {
