@@ -209,6 +209,7 @@ func (p *program) Shutdown(ctx context.Context) (cut int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	cut = p.server.Shutdown(ctx)
+	p.closeTiers() // what they still ask backends for is queued then
 	if p.store != nil {
 		// Whatever is queued was acknowledged: it gets a moment even when
 		// requests took all the time.
@@ -238,14 +239,19 @@ func (p *program) close() {
 	}
 	if p.routing != nil {
 		p.routing.Table.Close()
-		for _, t := range p.routing.Tiers {
-			t.Close()
-		}
-		for _, t := range p.retired {
-			t.Close()
-		}
+		p.closeTiers()
 	}
 	if p.store != nil {
 		p.store.Close()
+	}
+}
+
+// closeTiers ends what the session tiers do in the background, and waits for it.
+func (p *program) closeTiers() {
+	for _, t := range p.routing.Tiers {
+		t.Close()
+	}
+	for _, t := range p.retired {
+		t.Close()
 	}
 }
