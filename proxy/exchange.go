@@ -69,6 +69,24 @@ func (x *exchange) end() {
 	if x.s.access != nil {
 		x.s.access.write(x)
 	}
+	x.shed()
+}
+
+// keepScratch is how large a buffer may be that an idle connection keeps.
+const keepScratch = 8 << 10
+
+// shed lets go of what was large: a connection may be idle for long after one
+// request with a large body, or a session's state in its trailers.
+func (x *exchange) shed() {
+	x.plan = session.Plan{}
+	if len(x.reply.Trailers()) > 0 {
+		x.reply = http1.Body{}
+	}
+	for _, buffer := range [...]*[]byte{&x.headScratch, &x.headCopy, &x.respScratch, &x.respCopy, &x.toBackend, &x.body.kept} {
+		if cap(*buffer) > keepScratch {
+			*buffer = nil
+		}
+	}
 }
 
 // route finds the pool for the request and sends it there.
