@@ -38,7 +38,7 @@ var importRules = []rule{
 	{"adapters/conformance", []string{"adapters/go"}},
 	{"cmd", []string{"proxy", "sessiontier", "jvmroute", "adapters/go"}},
 	{"bench", nil},
-	{"e2e", []string{"e2e", "adapters/conformance"}},
+	{"e2e", []string{"e2e", "adapters/conformance", "adapters/go"}},
 }
 
 // libraries lists who may know which library. One that is not listed may be known by nobody.
@@ -46,6 +46,9 @@ var libraries = map[string][]string{
 	"github.com/valyala/fasthttp":         {"proxy"},
 	"github.com/rainycape/memcache":       {"sessiontier"},
 	"github.com/cespare/xxhash/v2":        {"sessiontier", "proxy"},
+	"github.com/klauspost/compress":       {"sessiontier"},
+	"golang.org/x/crypto":                 {"sessiontier"},
+	"github.com/anishathalye/porcupine":   {"e2e"},
 	"github.com/BurntSushi/toml":          {"cmd"},
 	"github.com/spf13/cobra":              {"cmd"},
 	"github.com/prometheus/client_golang": {"cmd", "proxy"},
