@@ -157,8 +157,8 @@ func TestBackendComesAndGoes(t *testing.T) {
 	}
 	one.up()
 	p.waitBackend(one, true)
-	if n := len(healthy); n < 3 || n > 4 {
-		t.Errorf("it was back after %d good checks, wanted 3", n)
+	if n := len(healthy); n < 3 {
+		t.Errorf("it was back after %d good checks, wanted 3 at least", n)
 	}
 	p.get("/c", "Cookie: JSESSIONID=A.node1").want(t, 200, "node1")
 	for message, route := range map[string]string{"backend out": "node1", "backend up": "node1"} {

@@ -29,26 +29,35 @@ func (p *program) sockets() map[string]bool {
 	return held
 }
 
+// States of TCP sockets as /proc/net/tcp writes them.
+const (
+	established = "01"
+	listening   = "0A"
+)
+
 // listening counts the TCP sockets of the process that listen.
-func (p *program) listening() (n int) {
+func (p *program) listening() int { p.t.Helper(); return p.inState(listening) }
+
+// inState counts the TCP sockets of the process that are in a state.
+func (p *program) inState(state string) (n int) {
 	p.t.Helper()
 	held := p.sockets()
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		n += countListening(p.t, table, held)
+		n += countSockets(p.t, table, state, held)
 	}
 	return n
 }
 
-func countListening(t *testing.T, table string, held map[string]bool) (n int) {
+func countSockets(t *testing.T, table, state string, held map[string]bool) (n int) {
 	t.Helper()
 	file, err := os.Open(table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	const stateAt, inodeAt, listen = 3, 9, "0A"
+	const stateAt, inodeAt = 3, 9
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if f := strings.Fields(lines.Text()); len(f) > inodeAt && f[stateAt] == listen && held[f[inodeAt]] {
+		if f := strings.Fields(lines.Text()); len(f) > inodeAt && f[stateAt] == state && held[f[inodeAt]] {
 			n++
 		}
 	}

@@ -90,10 +90,9 @@ listen = ["127.0.0.1"]
 drain = "1s"
 drain_timeout = 30
 [session]
-mode = "non-sticky"
+save = "snyc"
 [store]
 nodes = ["n1=127.0.0.1:1"]
-seal_key_file = "keys"
 [[pool]]
 [[pool.backend]]
 route = "node1"
@@ -105,11 +104,10 @@ url = "https://127.0.0.1:8443"
 3: server.drain: given an unknown key, wanted one of
 4: server.drain_timeout: given 30 (an integer), wanted a duration such as
 5: session.token: given nothing, wanted
-6: session.mode: given "non-sticky", wanted "sticky": the non-sticky mode comes in a later version
-9: store.seal_key_file: given "keys", wanted "": sealed copies come in a later version
-13: pool.backend.url: given "http:/127.0.0.1:8081", wanted
-15: pool.backend.route: given "node1", which another backend of pool "default" has too, wanted
-16: pool.backend.url: given "https://127.0.0.1:8443", wanted "http://host:port": TLS to backends comes in a later version`},
+6: session.save: given "snyc", wanted "sync" or "async"
+12: pool.backend.url: given "http:/127.0.0.1:8081", wanted
+14: pool.backend.route: given "node1", which another backend of pool "default" has too, wanted
+15: pool.backend.url: given "https://127.0.0.1:8443", wanted "http://host:port": TLS to backends comes in a later version`},
 		{"no TOML", "[server\n", "2: given"},
 		{"empty", "", "1: pool: given nothing, wanted at least one [[pool]]"},
 		{"a token file that is missing", "[session]\ntoken_file = \"nobody\"\n[store]\nnodes = [\"n1=127.0.0.1:1\"]\n[[pool]]\n[[pool.backend]]\nroute = \"n\"\nurl = \"http://127.0.0.1:1\"\n",
