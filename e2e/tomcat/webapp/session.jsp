@@ -117,6 +117,15 @@
                 }
             });
             break;
+        case "basket": {
+            rehydra.Basket basket = (rehydra.Basket) request.getSession().getAttribute("basket");
+            if (basket == null) {
+                basket = new rehydra.Basket();
+                request.getSession().setAttribute("basket", basket);
+            }
+            basket.add(v);
+            break;
+        }
         case "probe":
             request.getSession().setAttribute("probe", new rehydra.Probe());
             break;

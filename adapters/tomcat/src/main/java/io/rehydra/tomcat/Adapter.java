@@ -15,19 +15,29 @@ final class Adapter {
     final Pattern ignore;
     final Log log;
     final Internals internals;
-    final SessionCodec codec;
+    private final Applications applications;
     final EndedSessions ended = new EndedSessions(System::nanoTime);
 
     /** Installing and judging one session happens under one of these. */
     private final Object[] locks = new Object[64];
 
-    Adapter(byte[] token, int inlineLimit, Pattern ignore, Log log) {
+    /**
+     * Makes it.
+     *
+     * @param serialization java, kryo or the name of a class
+     * @param kept          the names of attributes that are kept, or null: all
+     * @throws IllegalStateException if the serializer cannot be used, or if this is no Tomcat that the adapter knows
+     */
+    Adapter(byte[] token, int inlineLimit, Pattern ignore, String serialization, Pattern kept, Log log) {
         this.token = token;
         this.inlineLimit = inlineLimit;
         this.ignore = ignore;
         this.log = log;
         this.internals = new Internals();
-        this.codec = new SessionCodec(new LogOnce(log), internals);
+        LogOnce once = new LogOnce(log);
+        // Tried at the start, so that a wrong name is not first heard of with the first session.
+        Serializers.of(serialization, log);
+        this.applications = new Applications(() -> new SessionCodec(once, internals, Serializers.of(serialization, log), kept));
         for (int i = 0; i < locks.length; i++) {
             locks[i] = new Object();
         }
@@ -38,7 +48,15 @@ final class Adapter {
         return locks[Math.floorMod(hash ^ hash >>> 16, locks.length)];
     }
 
+    SessionCodec codec(Context context) {
+        return applications.codec(context);
+    }
+
     LocalSessions sessions(Context context) {
-        return new LocalSessions(context, codec);
+        return new LocalSessions(context, codec(context));
+    }
+
+    void stop() {
+        applications.clear();
     }
 }

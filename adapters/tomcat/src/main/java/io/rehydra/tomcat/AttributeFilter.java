@@ -7,20 +7,20 @@ import org.apache.catalina.Manager;
 import org.apache.catalina.session.ManagerBase;
 
 /**
- * Which attributes of a session are kept: the manager's own sessionAttributeNameFilter and
+ * Which attributes of a session are kept: the valve's sessionAttributeFilter, and the manager's own sessionAttributeNameFilter and
  * sessionAttributeValueClassNameFilter, as Tomcat applies them to what it saves to disk.
  */
 final class AttributeFilter {
 
-    private static final AttributeFilter ALL = new AttributeFilter(null, null, false);
-
+    private final Pattern kept;
     private final String nameText;
     private final String classText;
     private final Pattern name;
     private final Pattern className;
     private final boolean warn;
 
-    private AttributeFilter(String nameText, String classText, boolean warn) {
+    private AttributeFilter(Pattern kept, String nameText, String classText, boolean warn) {
+        this.kept = kept;
         this.nameText = nameText;
         this.classText = classText;
         this.name = nameText == null || nameText.isEmpty() ? null : Pattern.compile(nameText);
@@ -28,10 +28,14 @@ final class AttributeFilter {
         this.warn = warn;
     }
 
-    /** The manager's filter; the last one is given back if it still says the same, so that patterns are compiled once. */
-    static AttributeFilter of(Manager manager, AttributeFilter last) {
+    /**
+     * The filter of a valve and a manager; the last one is given back if it still says the same, so that patterns are compiled once.
+     *
+     * @param kept matches the names that the valve keeps; null: all
+     */
+    static AttributeFilter of(Pattern kept, Manager manager, AttributeFilter last) {
         if (!(manager instanceof ManagerBase)) {
-            return ALL;
+            return new AttributeFilter(kept, null, null, false);
         }
         ManagerBase base = (ManagerBase) manager;
         String nameText = base.getSessionAttributeNameFilter();
@@ -40,7 +44,7 @@ final class AttributeFilter {
         if (last != null && same(last.nameText, nameText) && same(last.classText, classText) && last.warn == warn) {
             return last;
         }
-        return new AttributeFilter(nameText, classText, warn);
+        return new AttributeFilter(kept, nameText, classText, warn);
     }
 
     private static boolean same(String a, String b) {
@@ -49,11 +53,15 @@ final class AttributeFilter {
 
     boolean allowsName(String attribute) {
         boolean tomcatsOwn = Globals.SUBJECT_ATTR.equals(attribute) || Globals.GSS_CREDENTIAL_ATTR.equals(attribute);
-        return !tomcatsOwn && (name == null || name.matcher(attribute).matches());
+        return !tomcatsOwn && matches(kept, attribute) && matches(name, attribute);
     }
 
     boolean allowsClass(Class<?> type) {
-        return className == null || className.matcher(type.getName()).matches();
+        return matches(className, type.getName());
+    }
+
+    private static boolean matches(Pattern pattern, String text) {
+        return pattern == null || pattern.matcher(text).matches();
     }
 
     /** The pattern that every class inside a value must match, or null. */

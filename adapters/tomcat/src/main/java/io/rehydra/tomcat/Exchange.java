@@ -192,7 +192,7 @@ final class Exchange {
         ClassLoader before = Thread.currentThread().getContextClassLoader();
         Thread.currentThread().setContextClassLoader(request.getContext().getLoader().getClassLoader());
         try {
-            return record.report(session, was(session), accessed, adapter.codec);
+            return record.report(session, was(session), accessed, adapter.codec(request.getContext()));
         } catch (ConcurrentModificationException e) {
             return Report.of(Report.Kind.PULL, session.getIdInternal(), was(session), record.version(), session.getMaxInactiveInterval());
         } catch (IllegalStateException e) {

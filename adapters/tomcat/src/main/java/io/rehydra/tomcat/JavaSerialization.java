@@ -11,13 +11,24 @@ import org.apache.catalina.util.CustomObjectInputStream;
 import org.apache.juli.logging.Log;
 
 /** One value to bytes and back, each in a stream of its own, so that one that cannot be read does not take the others with it. */
-final class JavaSerialization {
+final class JavaSerialization implements Serializer {
 
-    private JavaSerialization() {
+    static final int FORMAT = 1;
+
+    private final Log log;
+
+    JavaSerialization(Log log) {
+        this.log = log;
+    }
+
+    @Override
+    public int format() {
+        return FORMAT;
     }
 
     /** Writes the value; errors are those of {@link ObjectOutputStream#writeObject} and of the value's own methods. */
-    static byte[] write(Object value) throws IOException {
+    @Override
+    public byte[] write(Object value) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream(256);
         try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
             out.writeObject(value);
@@ -25,13 +36,9 @@ final class JavaSerialization {
         return bytes.toByteArray();
     }
 
-    /**
-     * Reads a value with the application's classes.
-     *
-     * @param allowed every class in the stream must match it, as Tomcat has it for sessions on disk; null: all may come
-     * @throws java.io.InvalidClassException if one does not match
-     */
-    static Object read(byte[] bytes, ClassLoader loader, Log log, Pattern allowed) throws IOException, ClassNotFoundException {
+    /** Reads a value. Every class in the stream must match {@code allowed}, as Tomcat has it for sessions on disk. */
+    @Override
+    public Object read(byte[] bytes, ClassLoader loader, Pattern allowed) throws IOException, ClassNotFoundException {
         ByteArrayInputStream in = new ByteArrayInputStream(bytes);
         try (ObjectInputStream objects = new CustomObjectInputStream(in, loader, log, allowed, false)) {
             return objects.readObject();

@@ -78,14 +78,14 @@ final class LocalSessions {
         if (old != null && !version.isNewerThan(SessionRecord.version(old))) {
             return false;
         }
-        SessionState state = SessionState.decode(bytes);
+        SessionState state = codec.decode(bytes);
         String ownId = SessionId.join(SessionId.base(id), route);
         StandardSession session = (StandardSession) manager.createEmptySession();
         ClassLoader loader = context.getLoader().getClassLoader();
         ClassLoader before = Thread.currentThread().getContextClassLoader();
         Thread.currentThread().setContextClassLoader(loader);
         try {
-            Map<String, byte[]> unread = new HashMap<>();
+            Map<String, SerializedValue> unread = new HashMap<>();
             codec.restore(state, session, ownId, loader, unread);
             SessionRecord.of(session).installed(version, bytes, unread);
             if (old != null) {

@@ -16,10 +16,13 @@ final class LoginCodec {
 
     private final LogOnce log;
     private final Internals internals;
+    /** Principals are written with Java's own, whatever the attributes are written with: their classes are Tomcat's or a login module's. */
+    private final JavaSerialization java;
 
     LoginCodec(LogOnce log, Internals internals) {
         this.log = log;
         this.internals = internals;
+        this.java = new JavaSerialization(log.log());
     }
 
     Login capture(Session session) {
@@ -45,7 +48,7 @@ final class LoginCodec {
 
     private byte[] write(Principal principal) {
         try {
-            return JavaSerialization.write(principal);
+            return java.write(principal);
         } catch (IOException | RuntimeException e) {
             log.warn("the login of a session is not kept: cannot write a " + principal.getClass().getName() + ": " + e);
             return null;
@@ -71,7 +74,7 @@ final class LoginCodec {
     private Principal read(byte[] bytes, ClassLoader loader) {
         try {
             // The manager's class filter is for attributes; Tomcat does not apply it to principals either.
-            return (Principal) JavaSerialization.read(bytes, loader, log.log(), null);
+            return (Principal) java.read(bytes, loader, null);
         } catch (IOException | ClassNotFoundException | RuntimeException | LinkageError e) {
             log.warn("the principal of a session cannot be read here: " + e);
             return null;

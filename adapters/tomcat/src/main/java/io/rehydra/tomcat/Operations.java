@@ -89,7 +89,7 @@ final class Operations {
             return;
         }
         try {
-            answerState(session, SessionRecord.of(session).read(session, adapter.codec));
+            answerState(session, SessionRecord.of(session).read(session, adapter.codec(request.getContext())));
         } catch (ConcurrentModificationException e) {
             refuse(503, "the session is being changed");
         } catch (IllegalStateException e) {

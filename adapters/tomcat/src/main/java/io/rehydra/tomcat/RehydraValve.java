@@ -33,6 +33,8 @@ public final class RehydraValve extends ValveBase {
     private String token;
     private int inlineLimit = 4096;
     private String ignore;
+    private String serialization = Serializers.JAVA;
+    private String sessionAttributeFilter;
     private volatile Adapter adapter;
 
     public RehydraValve() {
@@ -64,6 +66,27 @@ public final class RehydraValve extends ValveBase {
     }
 
     /**
+     * What writes the values of attributes: {@code java} unless set, {@code kryo} with its jar, or the name of a class that implements
+     * {@link Serializer}. Whatever it is, what Java wrote is read, and what Kryo wrote if its jar is there.
+     */
+    public void setSerialization(String serialization) {
+        this.serialization = serialization;
+    }
+
+    public String getSerialization() {
+        return serialization;
+    }
+
+    /** A regular expression that matches the whole names of the attributes that are kept; unless set all are. */
+    public void setSessionAttributeFilter(String sessionAttributeFilter) {
+        this.sessionAttributeFilter = sessionAttributeFilter;
+    }
+
+    public String getSessionAttributeFilter() {
+        return sessionAttributeFilter;
+    }
+
+    /**
      * Checks the attributes and this Tomcat.
      *
      * @throws LifecycleException if an attribute is missing or wrong, or if this is no Tomcat that the adapter knows
@@ -77,20 +100,31 @@ public final class RehydraValve extends ValveBase {
             throw new LifecycleException("cannot start RehydraValve: inlineLimit is " + inlineLimit + ", want 0 or more bytes");
         }
         try {
-            Pattern pattern = ignore == null || ignore.isEmpty() ? null : Pattern.compile(ignore);
-            adapter = new Adapter(token.getBytes(StandardCharsets.UTF_8), inlineLimit, pattern, container.getLogger());
-        } catch (PatternSyntaxException e) {
-            throw new LifecycleException("cannot start RehydraValve: ignore is \"" + ignore + "\", want a regular expression", e);
+            adapter = new Adapter(token.getBytes(StandardCharsets.UTF_8), inlineLimit, pattern("ignore", ignore), serialization.trim(),
+                    pattern("sessionAttributeFilter", sessionAttributeFilter), container.getLogger());
         } catch (IllegalStateException e) {
             throw new LifecycleException("cannot start RehydraValve: " + e.getMessage(), e);
         }
         super.startInternal();
     }
 
+    /** The pattern of an attribute, or null if it is not set. */
+    private static Pattern pattern(String attribute, String text) throws LifecycleException {
+        try {
+            return text == null || text.isEmpty() ? null : Pattern.compile(text);
+        } catch (PatternSyntaxException e) {
+            throw new LifecycleException("cannot start RehydraValve: " + attribute + " is \"" + text + "\", want a regular expression", e);
+        }
+    }
+
     @Override
     protected synchronized void stopInternal() throws LifecycleException {
         super.stopInternal();
+        Adapter last = adapter;
         adapter = null;
+        if (last != null) {
+            last.stop();
+        }
     }
 
     @Override

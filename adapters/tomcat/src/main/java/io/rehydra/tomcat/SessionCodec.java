@@ -8,6 +8,7 @@ import java.util.Enumeration;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 
 import org.apache.catalina.Manager;
 import org.apache.catalina.session.StandardSession;
@@ -23,10 +24,15 @@ final class SessionCodec {
 
     private final LogOnce log;
     private final LoginCodec logins;
+    private final Serializers serializers;
+    /** The names that the valve keeps, or null: all. */
+    private final Pattern kept;
     private volatile AttributeFilter lastFilter;
 
-    SessionCodec(LogOnce log, Internals internals) {
+    SessionCodec(LogOnce log, Internals internals, Serializers serializers, Pattern kept) {
         this.log = log;
+        this.serializers = serializers;
+        this.kept = kept;
         this.logins = new LoginCodec(log, internals);
     }
 
@@ -37,23 +43,23 @@ final class SessionCodec {
      * @throws IllegalStateException            if the session has ended
      * @throws ConcurrentModificationException if an attribute was being changed at each of several tries
      */
-    SessionState capture(StandardSession session, Map<String, byte[]> carried) {
+    SessionState capture(StandardSession session, Map<String, SerializedValue> carried) {
         AttributeFilter filter = filter(session.getManager());
-        SortedMap<String, byte[]> attributes = new TreeMap<>(carried);
+        SortedMap<String, SerializedValue> attributes = new TreeMap<>(carried);
         for (Enumeration<String> names = session.getAttributeNames(); names.hasMoreElements();) {
             String name = names.nextElement();
             Object value = session.getAttribute(name);
-            byte[] bytes = value == null ? null : write(name, value, filter);
-            if (bytes == null) {
+            SerializedValue written = value == null ? null : write(name, value, filter);
+            if (written == null) {
                 attributes.remove(name);
             } else {
-                attributes.put(name, bytes);
+                attributes.put(name, written);
             }
         }
         return new SessionState(session.getCreationTime(), session.getMaxInactiveInterval(), logins.capture(session), attributes);
     }
 
-    private byte[] write(String name, Object value, AttributeFilter filter) {
+    private SerializedValue write(String name, Object value, AttributeFilter filter) {
         if (!filter.allowsName(name)) {
             return null;
         }
@@ -67,7 +73,7 @@ final class SessionCodec {
         }
         for (int attempt = 1;; attempt++) {
             try {
-                return JavaSerialization.write(value);
+                return serializers.write(value);
             } catch (ConcurrentModificationException e) {
                 if (attempt == TRIES) {
                     throw e;
@@ -80,18 +86,29 @@ final class SessionCodec {
     }
 
     /**
+     * Reads the bytes of a state as far as they are ours; the values of attributes stay bytes.
+     *
+     * @throws IOException if they are no state, or one that needs a serializer that is not here
+     */
+    SessionState decode(byte[] bytes) throws IOException {
+        SessionState state = SessionState.decode(bytes);
+        serializers.check(state);
+        return state;
+    }
+
+    /**
      * Fills a new, empty session that the manager does not hold yet. The session gets no events; activation is the caller's.
      *
      * @param id      the id that the session will have
      * @param carried takes the attributes that cannot be read here: another node, with newer classes, may be able to
      */
-    void restore(SessionState state, StandardSession session, String id, ClassLoader loader, Map<String, byte[]> carried) {
+    void restore(SessionState state, StandardSession session, String id, ClassLoader loader, Map<String, SerializedValue> carried) {
         AttributeFilter filter = filter(session.getManager());
         session.setNew(false);
         session.setValid(true);
         session.setCreationTime(state.creationTime);
         session.setMaxInactiveInterval(state.maxInactiveInterval);
-        for (Map.Entry<String, byte[]> attribute : state.attributes.entrySet()) {
+        for (Map.Entry<String, SerializedValue> attribute : state.attributes.entrySet()) {
             Object value = read(attribute.getKey(), attribute.getValue(), filter, loader, carried);
             if (value != null) {
                 session.setAttribute(attribute.getKey(), value, false);
@@ -103,26 +120,27 @@ final class SessionCodec {
         session.endAccess();
     }
 
-    private Object read(String name, byte[] bytes, AttributeFilter filter, ClassLoader loader, Map<String, byte[]> carried) {
+    private Object read(String name, SerializedValue written, AttributeFilter filter, ClassLoader loader,
+            Map<String, SerializedValue> carried) {
         if (!filter.allowsName(name)) {
             return null;
         }
         try {
-            return JavaSerialization.read(bytes, loader, log.log(), filter.classNames());
+            return serializers.read(written, loader, filter.classNames());
         } catch (InvalidClassException e) {
             if (filter.classNames() != null) {
                 refused(name, filter);
                 return null;
             }
-            return carry(name, bytes, carried, e);
+            return carry(name, written, carried, e);
         } catch (IOException | ClassNotFoundException | RuntimeException | LinkageError e) {
-            return carry(name, bytes, carried, e);
+            return carry(name, written, carried, e);
         }
     }
 
-    private Object carry(String name, byte[] bytes, Map<String, byte[]> carried, Throwable why) {
+    private Object carry(String name, SerializedValue written, Map<String, SerializedValue> carried, Throwable why) {
         log.warn("session attribute \"" + name + "\" cannot be read here, it is passed on unread: " + why);
-        carried.put(name, bytes);
+        carried.put(name, written);
         return null;
     }
 
@@ -133,7 +151,7 @@ final class SessionCodec {
     }
 
     private AttributeFilter filter(Manager manager) {
-        AttributeFilter filter = AttributeFilter.of(manager, lastFilter);
+        AttributeFilter filter = AttributeFilter.of(kept, manager, lastFilter);
         lastFilter = filter;
         return filter;
     }

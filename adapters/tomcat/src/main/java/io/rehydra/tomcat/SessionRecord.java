@@ -22,7 +22,7 @@ final class SessionRecord {
     private boolean announced;
     /** SHA-256 of the state in that version; null: nothing was reported yet. */
     private byte[] digest;
-    private final Map<String, byte[]> carried = new HashMap<>();
+    private final Map<String, SerializedValue> carried = new HashMap<>();
     /** Requests that have answered "pull" and still run. */
     private int pulls;
 
@@ -62,7 +62,7 @@ final class SessionRecord {
     }
 
     /** The session was installed in this version from this state. */
-    synchronized void installed(Version installed, byte[] state, Map<String, byte[]> unread) {
+    synchronized void installed(Version installed, byte[] state, Map<String, SerializedValue> unread) {
         version = installed;
         digest = digest(state);
         carried.putAll(unread);

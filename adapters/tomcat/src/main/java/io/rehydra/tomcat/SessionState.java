@@ -16,11 +16,12 @@ import java.util.TreeMap;
  *
  * <pre>
  * 'R' 'T'              magic
- * byte                 format, 1
+ * byte                 format: 1, or 2 where not all values are written by Java serialisation
  * long                 creation time, milliseconds since 1970
  * int                  max inactive interval, seconds
  * Login                see there
- * list of attributes   name (text), value (int length, Java serialisation), in the order of the names
+ * list of attributes   in the order of the names: name (text), in format 2 the serializer's number (byte, see {@link Serializer#format}),
+ *                      value (int length, bytes)
  * </pre>
  *
  * Times of access are left out on purpose: they would make every request a change, and an installed session begins a new
@@ -30,14 +31,15 @@ final class SessionState {
 
     private static final int MAGIC = ('R' << 8) | 'T';
     private static final int FORMAT = 1;
+    private static final int FORMAT_MIXED = 2;
 
     final long creationTime;
     final int maxInactiveInterval;
     final Login login;
-    /** Each attribute's value as Java serialisation wrote it, by name. */
-    final SortedMap<String, byte[]> attributes;
+    /** By name. */
+    final SortedMap<String, SerializedValue> attributes;
 
-    SessionState(long creationTime, int maxInactiveInterval, Login login, SortedMap<String, byte[]> attributes) {
+    SessionState(long creationTime, int maxInactiveInterval, Login login, SortedMap<String, SerializedValue> attributes) {
         this.creationTime = creationTime;
         this.maxInactiveInterval = maxInactiveInterval;
         this.login = login;
@@ -46,22 +48,35 @@ final class SessionState {
 
     byte[] encode() {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream(512);
+        boolean mixed = isMixed();
         try {
             DataOutputStream out = new DataOutputStream(bytes);
             out.writeShort(MAGIC);
-            out.writeByte(FORMAT);
+            out.writeByte(mixed ? FORMAT_MIXED : FORMAT);
             out.writeLong(creationTime);
             out.writeInt(maxInactiveInterval);
             login.write(out);
             out.writeInt(attributes.size());
-            for (Map.Entry<String, byte[]> attribute : attributes.entrySet()) {
+            for (Map.Entry<String, SerializedValue> attribute : attributes.entrySet()) {
                 Wire.writeText(out, attribute.getKey());
-                Wire.writeBytes(out, attribute.getValue());
+                if (mixed) {
+                    out.writeByte(attribute.getValue().format);
+                }
+                Wire.writeBytes(out, attribute.getValue().bytes);
             }
         } catch (IOException e) {
             throw new IllegalStateException("cannot write to memory", e);
         }
         return bytes.toByteArray();
+    }
+
+    private boolean isMixed() {
+        for (SerializedValue value : attributes.values()) {
+            if (value.format != JavaSerialization.FORMAT) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /**
@@ -76,22 +91,13 @@ final class SessionState {
                 throw new IOException("cannot read session state: it does not begin with RT");
             }
             int format = in.readUnsignedByte();
-            if (format != FORMAT) {
-                throw new IOException("cannot read session state: format " + format + ", want " + FORMAT);
+            if (format != FORMAT && format != FORMAT_MIXED) {
+                throw new IOException("cannot read session state: format " + format + ", want " + FORMAT + " or " + FORMAT_MIXED);
             }
             long creationTime = in.readLong();
             int maxInactiveInterval = in.readInt();
             Login login = Login.read(in);
-            int count = Wire.readCount(in);
-            SortedMap<String, byte[]> attributes = new TreeMap<>();
-            for (int i = 0; i < count; i++) {
-                String name = Wire.readText(in);
-                byte[] value = Wire.readBytes(in);
-                if (name == null || value == null) {
-                    throw new IOException("cannot read session state: attribute " + i + " has no name or no value");
-                }
-                attributes.put(name, value);
-            }
+            SortedMap<String, SerializedValue> attributes = readAttributes(in, format == FORMAT_MIXED);
             if (in.available() > 0) {
                 throw new IOException("cannot read session state: " + in.available() + " bytes too many");
             }
@@ -99,5 +105,20 @@ final class SessionState {
         } catch (EOFException e) {
             throw new IOException("cannot read session state: it ends after " + bytes.length + " bytes, too early", e);
         }
+    }
+
+    private static SortedMap<String, SerializedValue> readAttributes(DataInputStream in, boolean mixed) throws IOException {
+        SortedMap<String, SerializedValue> attributes = new TreeMap<>();
+        int count = Wire.readCount(in);
+        for (int i = 0; i < count; i++) {
+            String name = Wire.readText(in);
+            int format = mixed ? in.readUnsignedByte() : JavaSerialization.FORMAT;
+            byte[] value = Wire.readBytes(in);
+            if (name == null || value == null) {
+                throw new IOException("cannot read session state: attribute " + i + " has no name or no value");
+            }
+            attributes.put(name, new SerializedValue(format, value));
+        }
+        return attributes;
     }
 }

@@ -17,6 +17,10 @@ import org.junit.jupiter.api.Test;
 class SessionStateTest {
 
     private static SessionState example() {
+        return example(JavaSerialization.FORMAT);
+    }
+
+    private static SessionState example(int format) {
         SavedRequest saved = new SavedRequest();
         saved.setMethod("POST");
         saved.setRequestURI("/shop/päge");
@@ -30,9 +34,9 @@ class SessionStateTest {
         saved.addLocale(Locale.CANADA_FRENCH);
         FormRequest form = FormRequest.of(saved, new Internals());
         Login login = new Login("FORM", "alice", Arrays.asList("customer", "admin"), null, true, form);
-        TreeMap<String, byte[]> attributes = new TreeMap<>();
-        attributes.put("b", new byte[] {1, 2});
-        attributes.put("a\u0000ü", new byte[0]);
+        TreeMap<String, SerializedValue> attributes = new TreeMap<>();
+        attributes.put("b", new SerializedValue(format, new byte[] {1, 2}));
+        attributes.put("a\u0000ü", new SerializedValue(JavaSerialization.FORMAT, new byte[0]));
         return new SessionState(1234567890123L, -1, login, attributes);
     }
 
@@ -63,6 +67,18 @@ class SessionStateTest {
         assertEquals("b", accept.next());
     }
 
+    /** A value that Java serialisation did not write says so, and the state is of another format. */
+    @Test
+    void tellsWhoWroteAValue() throws IOException {
+        byte[] bytes = example(2).encode();
+        assertEquals(2, bytes[2]);
+        SessionState read = SessionState.decode(bytes);
+        assertEquals(2, read.attributes.get("b").format);
+        assertEquals(1, read.attributes.get("a\u0000ü").format);
+        assertArrayEquals(bytes, read.encode());
+        assertEquals(1, example(1).encode()[2]);
+    }
+
     /** The layout is what other nodes hold: a change of it needs a new format number. */
     @Test
     void keepsItsLayout() {
@@ -84,7 +100,11 @@ class SessionStateTest {
     /** Damaged bytes are read or refused; they never cost memory beyond their own size or throw anything else. */
     @Test
     void survivesDamage() {
-        byte[] bytes = example().encode();
+        damage(example(1).encode());
+        damage(example(2).encode());
+    }
+
+    private static void damage(byte[] bytes) {
         Random random = new Random(1);
         for (int i = 0; i < 20_000; i++) {
             byte[] damaged = bytes.clone();
