@@ -196,12 +196,22 @@ func (m *Memcached) Stat(t testing.TB, name string) (n int) {
 // Keys returns the keys of the session copies whose base id is base.
 func (m *Memcached) Keys(t testing.TB, base string) (keys []string) {
 	t.Helper()
-	m.talk(t, "lru_crawler metadump all\r\n", eachLine(func(line string) {
-		key, ok := strings.CutPrefix(strings.SplitN(line, " ", 2)[0], "key=")
-		if ok && strings.HasSuffix(key, "%3A"+base) {
-			keys = append(keys, strings.ReplaceAll(key, "%3A", ":"))
-		}
-	}))
+	Eventually(t, "memcached lists its keys", func() bool { // it does so for one at a time, and rehydra asks too
+		busy := false
+		m.talk(t, "lru_crawler metadump all\r\n", func(r *bufio.Reader) error {
+			if first, err := r.Peek(1); err != nil || first[0] == 'B' {
+				busy = true
+				return err
+			}
+			return eachLine(func(line string) {
+				key, ok := strings.CutPrefix(strings.SplitN(line, " ", 2)[0], "key=")
+				if ok && strings.HasSuffix(key, "%3A"+base) {
+					keys = append(keys, strings.ReplaceAll(key, "%3A", ":"))
+				}
+			})(r)
+		})
+		return !busy
+	})
 	return keys
 }
 
