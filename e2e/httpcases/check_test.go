@@ -276,11 +276,11 @@ func checkFields(fields []field, prefix string, has, hasAny, lacks []string, n i
 			fail("%shas: no %q", prefix, clip(want))
 		}
 	}
-	any := len(hasAny) == 0
+	one := len(hasAny) == 0
 	for _, want := range hasAny {
-		any = any || hasField(fields, want, n)
+		one = one || hasField(fields, want, n)
 	}
-	if !any {
+	if !one {
 		fail("%shas_any: none of %q", prefix, hasAny)
 	}
 	for _, bad := range lacks {

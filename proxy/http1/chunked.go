@@ -85,7 +85,7 @@ func (c *ChunkedReader) Read(p []byte) (n int, err error) {
 		}
 		more, err := c.step(n > 0)
 		if err != nil {
-			if c.fail(err); n > 0 {
+			if err = c.fail(err); n > 0 {
 				err = nil // with the next call: these bytes were right
 			}
 			return n, err
@@ -104,7 +104,7 @@ func (c *ChunkedReader) Read(p []byte) (n int, err error) {
 func (c *ChunkedReader) drainEnd() {
 	for c.state != inData {
 		if more, err := c.step(true); err != nil {
-			c.fail(err)
+			_ = c.fail(err) // the next Read returns it
 			return
 		} else if !more {
 			return

@@ -53,14 +53,13 @@ func ReadResponseHead(r *bufio.Reader, scratch []byte, max int) (head, scratchOu
 func readHead(r *bufio.Reader, scratch []byte, max int, from direction) (head, scratchOut []byte, err error) {
 	// seen bytes of the buffer were searched already.
 	for seen := 0; ; {
-		b, err := r.Peek(seen + 1)
-		if err != nil {
+		if _, err := r.Peek(seen + 1); err != nil {
 			if err == bufio.ErrBufferFull {
 				return readLongHead(r, scratch, max, from)
 			}
 			return nil, scratch, headEOF(err, seen)
 		}
-		b, _ = r.Peek(r.Buffered())
+		b, _ := r.Peek(r.Buffered())
 		if n := headEnd(b, seen); n > 0 {
 			if n > max {
 				return nil, scratch, tooLong(b, from)

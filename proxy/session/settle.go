@@ -80,7 +80,7 @@ func (t *Tier) ask(b *upstream.Backend, r *Report, at place) error {
 	at = place{host: bytes.Clone(at.host), target: bytes.Clone(at.target)}
 	done := make(chan error, 1)
 	t.background.Go(func() {
-		err := error(errUnread) // of a read that panics
+		err := errUnread // of a read that panics
 		defer func() {
 			if fault := recover(); fault != nil {
 				t.log.Error().Interface("panic", fault).Msg("panic while a session was read")
