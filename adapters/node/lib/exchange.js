@@ -20,6 +20,7 @@ class Exchange {
     this.made = null; // the record that it made
     this.learned = ''; // the id that the response's Set-Cookie tells
     this.used = new Set();
+    this.released = false;
     this.pending = null; // the record that the proxy was told to wait or ask for
     this.trailing = null; // a last word that was too large for the head
   }
@@ -49,7 +50,7 @@ class Exchange {
   }
 
   use(record) {
-    if (!this.used.has(record)) {
+    if (!this.released && !this.used.has(record)) {
       this.used.add(record);
       this.manager.registry.use(record);
     }
@@ -162,8 +163,9 @@ class Exchange {
     this.pending = null;
   }
 
-  /** Ends the request's use of its sessions. */
+  /** Ends the request's use of its sessions. What it still changes is told with the session's next request. */
   release() {
+    this.released = true;
     this.settled();
     this.current(); // gives up what the client could not learn of
     for (const record of this.used) {

@@ -7,6 +7,9 @@
 /** How many bytes of a body wait for the end of the response, as many as in Tomcat's response buffer. */
 const holdLimit = 8 << 10;
 
+/** How long an application may take to end a response whose client has gone, in milliseconds; until then its session counts as in use. */
+const endPatience = 2000;
+
 /** Holds res back and has exchange say what there is to say. Everything that res can do it can still do. */
 function holdBack(res, exchange) {
   const held = new HeldResponse(res, exchange);
@@ -18,7 +21,7 @@ function holdBack(res, exchange) {
     configurable: true,
     get: () => held.asked || held.chunks.length > 0 || (sent === undefined ? res._header !== null : sent.get.call(res)),
   });
-  res.once('close', () => exchange.release());
+  res.once('close', () => held.closed());
 }
 
 class HeldResponse {
@@ -32,6 +35,7 @@ class HeldResponse {
     this.out = false; // the head is out
     this.committing = false;
     this.ended = false;
+    this.abandoned = null; // the timer for an application that goes on though its client has gone
     this.later = false; // trailer fields are due
     this.chunks = []; // [bytes, callback], held back
     this.size = 0; // of what is held back, in bytes, and of the last chunk
@@ -94,6 +98,10 @@ class HeldResponse {
         this.inner.addTrailers.call(this.res, [...this.trailers, ...this.exchange.afterBody()]);
       }
       this.exchange.settled();
+      if (this.abandoned !== null) {
+        clearTimeout(this.abandoned);
+        this.exchange.release();
+      }
     }
     return this.inner.end.call(this.res, chunk, encoding, callback);
   }
@@ -107,6 +115,15 @@ class HeldResponse {
     // Node keeps only what the last call gave.
     this.trailers = Array.isArray(fields) ? [...fields] : Object.entries(fields);
     this.inner.addTrailers.call(this.res, fields);
+  }
+
+  /** Ends the use of the session with the connection's use, or with the application's, if that is later. */
+  closed() {
+    if (this.ended) {
+      this.exchange.release();
+    } else {
+      this.abandoned = setTimeout(() => this.exchange.release(), endPatience).unref();
+    }
   }
 
   /** commit for what nobody waits for: an error here can only be told by a connection that breaks. */

@@ -263,6 +263,9 @@ test('genid makes the base id, and the same id again is a newer session', async 
   assert.strictEqual((await call(at, { path: '/set?color=red' })).cookie, 'user-7.node1');
   const again = await call(at, { path: '/set?size=big' });
   assert.deepStrictEqual([again.session.version, again.contents], ['1.2', { size: 'big' }]);
+  at.store.destroy('user-7.node1');
+  const anew = await call(at, { path: '/set?color=blue' });
+  assert.deepStrictEqual([anew.session.version, anew.contents], ['1.3', { color: 'blue' }], 'nobody was told of the end');
   for (const bad of ['with.dot', '', 'ü', undefined]) {
     const other = await serve(t, routes, { genid: () => bad });
     assert.strictEqual((await call(other, { path: '/show' })).status, 500);

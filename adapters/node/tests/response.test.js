@@ -201,30 +201,69 @@ test('what the application says in the protocol\'s fields does not count', async
   assert.deepStrictEqual([r.session.id, r.contents], [r.cookie, { color: 'red' }]);
 });
 
-test('a client that goes away does not leave its session in use', async (t) => {
+test('a client that goes away: what the application still changes is read, and nothing stays in use', async (t) => {
   let begun;
-  const began = new Promise((resolve) => {
-    begun = resolve;
+  let ending;
+  const at = await serve(t, (app) => {
+    app.get('/set', (req, res) => {
+      req.session.color = 'red';
+      res.end();
+    });
+    app.get('/slow', (req, res) => {
+      res.flushHeaders();
+      ending = (ends) => {
+        req.session.color = ends;
+        if (ends) {
+          res.end();
+        }
+      };
+      res.once('close', () => begun(res));
+    });
+  });
+  const { cookie } = await call(at, { path: '/set' });
+  const record = at.store.registry.find(cookie.split('.')[0]);
+  for (const ends of ['blue', '']) {
+    const closed = new Promise((resolve) => {
+      begun = resolve;
+    });
+    const req = http.request({ port: at.port, host: '127.0.0.1', path: '/slow',
+      headers: { 'Rehydra-Tier': 'a-token-of-the-test', 'Rehydra-Id': cookie, Cookie: `JSESSIONID=${cookie}` } }).end();
+    const [res] = await once(req, 'response');
+    res.destroy();
+    await closed;
+    const read = operate(at, 'read', cookie);
+    await once(at.server, 'request');
+    ending(ends); // an application that does not end such a response is waited for in vain, but not for ever
+    assert.deepStrictEqual(JSON.parse((await read).body).values, { color: 'blue' });
+    for (let i = 0; i < 500 && record.users > 0; i++) {
+      await pause(10);
+    }
+    assert.deepStrictEqual([record.users, record.pending], [0, 0]);
+  }
+});
+
+test('a read waits for the response that told the proxy to ask', async (t) => {
+  let go;
+  const asked = new Promise((resolve) => {
+    go = resolve;
   });
   const at = await serve(t, (app) => {
     app.get('/set', (req, res) => {
       req.session.color = 'red';
       res.end();
     });
-    app.get('/hang', (req, res) => {
-      res.flushHeaders();
-      begun();
+    app.get('/fixed', async (req, res) => {
+      res.set('Content-Length', '5').write('hello');
+      await asked;
+      req.session.color = 'blue';
+      res.end();
     });
   });
   const { cookie } = await call(at, { path: '/set' });
-  const record = at.store.registry.find(cookie.split('.')[0]);
-  const req = http.request({ port: at.port, host: '127.0.0.1', path: '/hang',
-    headers: { 'Rehydra-Tier': 'a-token-of-the-test', 'Rehydra-Id': cookie, Cookie: `JSESSIONID=${cookie}` } }).end();
-  await began;
-  const [res] = await once(req, 'response');
-  assert.deepStrictEqual([record.users, record.pending], [1, 1]);
+  const fixed = await call(at, { path: '/fixed', cookie });
+  assert.strictEqual(fixed.session.state, 'pull');
   const read = operate(at, 'read', cookie);
-  res.destroy();
-  assert.strictEqual((await read).status, 200);
-  assert.deepStrictEqual([record.users, record.pending], [0, 0]);
+  await once(at.server, 'request'); // the read is there, and must wait now
+  go();
+  assert.deepStrictEqual(JSON.parse((await read).body).values, { color: 'blue' });
 });
