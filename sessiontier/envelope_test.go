@@ -77,8 +77,6 @@ func TestEnvelopeIsStrict(t *testing.T) {
 		b = b[:len(b)-checksumLength]
 		return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
 	}
-	other := k
-	other.App = "localhost/sho"
 	for _, c := range []struct {
 		name   string
 		change func([]byte) []byte

@@ -33,5 +33,5 @@ func lifeOf(ttl time.Duration) time.Duration {
 	if ttl <= 0 || ttl > math.MaxInt64-2*time.Second {
 		return 0
 	}
-	return (ttl-1)/time.Second*time.Second + 2*time.Second
+	return (ttl - 1).Truncate(time.Second) + 2*time.Second
 }

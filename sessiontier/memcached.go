@@ -222,7 +222,7 @@ func probe(c *memcache.Client) error {
 }
 
 func ignoreMiss(err error) error {
-	if err == memcache.ErrCacheMiss {
+	if errors.Is(err, memcache.ErrCacheMiss) {
 		return nil
 	}
 	return err
@@ -255,9 +255,9 @@ func classify(err error) error {
 		return nil
 	case errors.Is(err, errConflict), errors.Is(err, errTooLarge), errors.Is(err, errRefused), errors.Is(err, errDown):
 		return err
-	case err == memcache.ErrCacheMiss:
+	case errors.Is(err, memcache.ErrCacheMiss):
 		return errMiss
-	case err == memcache.ErrNotStored, err == memcache.ErrCASConflict:
+	case errors.Is(err, memcache.ErrNotStored), errors.Is(err, memcache.ErrCASConflict):
 		return errConflict
 	}
 	if isStatus(err) {

@@ -2,6 +2,7 @@ package sessiontier
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"strconv"
@@ -42,7 +43,9 @@ func readLimits(address string, timeout time.Duration) memcachedLimits {
 	if strings.Contains(address, "/") {
 		network = "unix"
 	}
-	c, err := net.DialTimeout(network, address, timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return limits
 	}

@@ -222,7 +222,7 @@ func TestEmbeddedIsBounded(t *testing.T) {
 		mustPut(t, s, "short", "x", time.Second, token{})
 		time.Sleep(time.Second - 1)
 		wantGet(t, s, "short", "x", nil)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		wantGet(t, s, "short", "", errMiss)
 		for i := range 10_000 {
 			mustPut(t, s, fmt.Sprint("k", i), strings.Repeat("x", 100), 0, token{})

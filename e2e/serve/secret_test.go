@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,7 +104,7 @@ func TestNoSecretInTheLog(t *testing.T) {
 		t.Errorf("%d requests in the log: was it a busy run?", n)
 	}
 	wantKinds(t, text)
-	secrets := append(ids, token, cookieSecret, headerSecret, querySecret, paramSecret, bodySecret, answerSecret, stateSecret, idSecret)
+	secrets := slices.Concat(ids, []string{token, cookieSecret, headerSecret, querySecret, paramSecret, bodySecret, answerSecret, stateSecret, idSecret})
 	for line := range strings.Lines(text) {
 		for _, secret := range secrets {
 			if strings.Contains(line, secret) || strings.Contains(strings.ToLower(line), strings.ToLower(secret)) {
