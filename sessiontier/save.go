@@ -132,9 +132,9 @@ func decideSave(newest *envelope, rec Record, known *handle, over startOver, now
 		env.incarnation = max(newest.incarnation+1, millis(now))
 	case newest.tombstone:
 		return envelope{}, ErrEnded
-	case newest.version.Generation > rec.Version.Generation:
+	case fencing && newest.version.Generation > rec.Version.Generation:
 		return envelope{}, fmt.Errorf("%w: %q has version %s", ErrFenced, newest.owner, newest.version)
-	case newest.version.Generation == rec.Version.Generation && newest.owner != rec.Owner:
+	case fencing && newest.version.Generation == rec.Version.Generation && newest.owner != rec.Owner:
 		return envelope{}, fmt.Errorf("%w: %q has version %s", ErrFenced, newest.owner, newest.version)
 	default:
 		env.incarnation, env.created = newest.incarnation, newest.created

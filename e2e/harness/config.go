@@ -12,6 +12,7 @@ const Token = "e2e-token-0123456789abcdef"
 // Config is a rehydra.toml in the making. Lines are TOML as it stands in the file, such as `save = "async"`.
 type Config struct {
 	Listen  string   // host:port; "" is a free port of 127.0.0.1
+	Log     []string // lines of [log]
 	Session []string // lines of [session], beside the token
 	Store   []string // lines of [store]; nil: no such section
 	NoToken bool     // leaves token out
@@ -71,6 +72,9 @@ func (c Config) TOML() string {
 	}
 	section("[server]", fmt.Sprintf("listen = [%q]", listen), `drain_timeout = "5s"`)
 	section("[admin]", `listen = "127.0.0.1:0"`)
+	if c.Log != nil {
+		section("[log]", c.Log...)
+	}
 	session := c.Session
 	if !c.NoToken {
 		session = append([]string{fmt.Sprintf("token = %q", Token)}, session...)

@@ -8,8 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -108,23 +106,7 @@ func (m *Memcached) Restart(t testing.TB) {
 // Freeze stops it (SIGSTOP): it accepts connections and answers nothing. It returns when every thread has stopped.
 func (m *Memcached) Freeze(t testing.TB) {
 	t.Helper()
-	m.signal(t, syscall.SIGSTOP)
-	Eventually(t, "memcached is stopped", func() bool {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", m.pid()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range threads {
-			stat, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if end := strings.LastIndexByte(string(stat), ')'); !strings.HasPrefix(string(stat[end+1:]), " T") {
-				return false
-			}
-		}
-		return len(threads) > 0
-	})
+	m.freeze(t)
 }
 
 // Thaw lets it go on (SIGCONT).

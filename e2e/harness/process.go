@@ -3,8 +3,11 @@ package harness
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -55,6 +58,31 @@ func (p *process) signal(t testing.TB, s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		t.Fatalf("cannot send %v to process %d: %v", s, p.pid(), err)
 	}
+}
+
+// freeze stops the process with SIGSTOP and returns when every thread has stopped. The system goes on to accept connections for it.
+func (p *process) freeze(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	Eventually(t, "the process is stopped", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range threads {
+			stat, err := os.ReadFile(file)
+			if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+				return false // a thread that ended: look again
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if end := strings.LastIndexByte(string(stat), ')'); !strings.HasPrefix(string(stat[end+1:]), " T") {
+				return false
+			}
+		}
+		return len(threads) > 0
+	})
 }
 
 // kill ends the process with SIGKILL, stopped or not, and returns when it is gone.

@@ -102,6 +102,21 @@ func (p *Proxy) Kill(t testing.TB) {
 	p.kill(t)
 }
 
+// Freeze stops the process (SIGSTOP): it does nothing and loses nothing. It returns when every thread has stopped.
+func (p *Proxy) Freeze(t testing.TB) {
+	t.Helper()
+	p.freeze(t)
+}
+
+// Thaw lets it go on (SIGCONT).
+func (p *Proxy) Thaw(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGCONT)
+}
+
+// PID is its process id.
+func (p *Proxy) PID() int { return p.pid() }
+
 // Stop ends the process with SIGTERM and wants exit code 0.
 func (p *Proxy) Stop(t testing.TB) {
 	t.Helper()

@@ -1,0 +1,5 @@
+//go:build unfenced
+
+package sessiontier
+
+const fencing = false
