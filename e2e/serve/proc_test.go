@@ -36,28 +36,43 @@ const (
 )
 
 // listening counts the TCP sockets of the process that listen.
-func (p *program) listening() int { p.t.Helper(); return p.inState(listening) }
+func (p *program) listening() int {
+	p.t.Helper()
+	return p.inState(listening)
+}
+
+// silent counts the open connections of the process on which nothing waits to be read.
+func (p *program) silent() int {
+	p.t.Helper()
+	return p.count(func(state, queues string) bool { return state == established && strings.HasSuffix(queues, ":00000000") })
+}
 
 // inState counts the TCP sockets of the process that are in a state.
-func (p *program) inState(state string) (n int) {
+func (p *program) inState(wanted string) int {
+	p.t.Helper()
+	return p.count(func(state, _ string) bool { return state == wanted })
+}
+
+// count counts the TCP sockets of the process of which is is true: of a state, and "bytes to send:bytes to read".
+func (p *program) count(is func(state, queues string) bool) (n int) {
 	p.t.Helper()
 	held := p.sockets()
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		n += countSockets(p.t, table, state, held)
+		n += countSockets(p.t, table, held, is)
 	}
 	return n
 }
 
-func countSockets(t *testing.T, table, state string, held map[string]bool) (n int) {
+func countSockets(t *testing.T, table string, held map[string]bool, is func(state, queues string) bool) (n int) {
 	t.Helper()
 	file, err := os.Open(table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	const stateAt, inodeAt = 3, 9
+	const stateAt, queuesAt, inodeAt = 3, 4, 9
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if f := strings.Fields(lines.Text()); len(f) > inodeAt && f[stateAt] == state && held[f[inodeAt]] {
+		if f := strings.Fields(lines.Text()); len(f) > inodeAt && held[f[inodeAt]] && is(f[stateAt], f[queuesAt]) {
 			n++
 		}
 	}
