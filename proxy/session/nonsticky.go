@@ -1,11 +1,9 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"rehydra/jvmroute"
 	"rehydra/proxy/upstream"
@@ -36,12 +34,6 @@ type stay struct {
 	b    *upstream.Backend
 	keys []Key
 }
-
-// dropTimeout bounds a drop: the session's requests to that backend wait for it.
-const (
-	dropTimeout = 500 * time.Millisecond
-	dropsAtOnce = 16
-)
 
 // prepare is what comes before a look-up: the lock, if the request wants one, and
 // being counted at b. absent is true when there is nothing to lock, and st then is
@@ -195,72 +187,4 @@ func (t *Tier) saveNow(ctx context.Context, key Key, record *Record, from began)
 		t.residents.saved(key, savedState{owner: record.Owner, version: reported, digest: t.residents.digest(record.State)})
 	}
 	return err
-}
-
-// drop lets backends drop their copies, in the background. When too many do, the
-// copies stay until the session moves again, or expires there.
-func (t *Tier) drop(key Key, at place, from ...*upstream.Backend) {
-	if len(from) == 0 {
-		return
-	}
-	at = place{host: bytes.Clone(at.host), target: bytes.Clone(at.target)}
-	for _, b := range from {
-		select {
-		case t.dropSlots <- struct{}{}:
-		default:
-			t.log.Debug().Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).Msg("session not dropped: too many are being dropped")
-			continue
-		}
-		t.background.Go(func() {
-			defer func() { <-t.dropSlots }()
-			defer func() {
-				if fault := recover(); fault != nil {
-					t.log.Error().Interface("panic", fault).Msg("panic while a session was dropped")
-				}
-			}()
-			ctx, cancel := context.WithTimeout(t.ctx, dropTimeout)
-			defer cancel()
-			if err := t.dropAt(ctx, key, at, b); err != nil {
-				t.log.Debug().Err(err).Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).Msg("session not dropped")
-			}
-		})
-	}
-}
-
-// dropAt lets b drop its copy, unless a request has come to want it. It takes the
-// place of a hand-over, so that none begins meanwhile.
-func (t *Tier) dropAt(ctx context.Context, key Key, at place, b *upstream.Backend) error {
-	f, err := t.handoffs.joinAlone(ctx, key, b)
-	if err != nil {
-		return err
-	}
-	f.err = ErrNotNow // it has nothing to share
-	defer t.handoffs.land(key, f)
-	if !b.AdapterSeen() || !t.residents.mayDrop(key, b) {
-		return nil
-	}
-	id := key.BaseID
-	if b.Route() != "" {
-		id += "." + b.Route()
-	}
-	if _, err := t.operate(ctx, b, operation{op: opDrop, id: id, place: at}); err != nil {
-		return err
-	}
-	t.residents.dropped(key, b)
-	return nil
-}
-
-// joinAlone waits until no hand-over of key is under way and begins one.
-func (h *handoffs) joinAlone(ctx context.Context, key Key, b *upstream.Backend) (*flight, error) {
-	for {
-		f, mine, _ := h.join(key, b, Version{})
-		if mine {
-			return f, nil
-		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 
 	"rehydra/proxy/upstream"
 )
@@ -29,8 +30,10 @@ type resident struct {
 // home is a backend that has, or had, a copy of the session.
 type home struct {
 	b       *upstream.Backend
-	running int  // requests of this proxy
-	stale   bool // another backend has the session now
+	running int       // requests of this proxy
+	stale   bool      // another backend has the session now
+	since   time.Time // when that was seen last
+	queued  bool      // to be dropped
 }
 
 // savedState is a state that was stored: what its owner's later ones were made from.
@@ -97,6 +100,7 @@ func (r *resident) leftFor(route string) (due []*upstream.Backend) {
 	for i := range r.homes {
 		h := &r.homes[i]
 		h.stale = h.b.Route() != route
+		h.since = time.Now()
 		if h.stale && h.running == 0 {
 			due = append(due, h.b)
 		}
@@ -104,20 +108,43 @@ func (r *resident) leftFor(route string) (due []*upstream.Backend) {
 	return due
 }
 
-// mayDrop reports whether the copy at b is still to be dropped.
-func (s *residents) mayDrop(key Key, b *upstream.Backend) bool {
+// queue reports whether the copy at b is to be queued for being dropped: not a second time.
+func (s *residents) queue(key Key, b *upstream.Backend) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.sessions[key]
-	if r == nil {
+	h := s.find(key, b)
+	if h == nil || h.queued {
 		return false
 	}
-	for i := range r.homes {
-		if h := &r.homes[i]; h.b.Route() == b.Route() {
-			return h.stale && h.running == 0
+	h.queued = true
+	return true
+}
+
+// mayDrop takes the copy at b from the queue and reports whether it is still to be dropped: now, or again
+// later, since it has been in use meanwhile.
+func (s *residents) mayDrop(key Key, b *upstream.Backend, after time.Duration) (now, later bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.find(key, b)
+	if h == nil {
+		return false, false
+	}
+	h.queued = false
+	due := h.stale && h.running == 0
+	old := time.Since(h.since) >= after
+	return due && old, due && !old
+}
+
+// find returns the home of a session at b, nil if there is none; s.mu is held.
+func (s *residents) find(key Key, b *upstream.Backend) *home {
+	if r := s.sessions[key]; r != nil {
+		for i := range r.homes {
+			if h := &r.homes[i]; h.b.Route() == b.Route() {
+				return h
+			}
 		}
 	}
-	return false
+	return nil
 }
 
 // dropped forgets b, where the copy is gone.

@@ -65,6 +65,7 @@ type shared struct {
 
 	readers   readers
 	residents residents
+	drops     chan dropJob
 	dropSlots chan struct{}
 
 	background sync.WaitGroup
@@ -85,7 +86,9 @@ func New(cfg Config, store Store, counters *Counters, log zerolog.Logger) *Tier 
 	s := &shared{
 		store: store, counters: counters, index: newIndex(), ctx: ctx, stop: stop,
 		slots: make(chan struct{}, renewalsAtOnce), dropSlots: make(chan struct{}, dropsAtOnce), residents: newResidents(),
+		drops: make(chan dropJob, dropsQueued),
 	}
+	s.background.Go(s.sweep)
 	return s.tier(cfg, log)
 }
 
