@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -58,7 +57,7 @@ func (p *Plan) wantsLock() bool {
 	case LockAll:
 		return true
 	case LockAuto:
-		return !p.t.readers.has(p.method, p.path)
+		return !p.t.readers.trusts(p.method, p.path)
 	case LockPattern:
 		return p.t.cfg.LockPattern != nil && p.t.cfg.LockPattern.Match(p.path)
 	default:
@@ -97,58 +96,4 @@ func (p *Plan) unlock() {
 	if err := held.Unlock(ctx); err != nil {
 		p.t.log.Warn().Err(err).Str("session", Shorten(base)).Msg("session not unlocked: its lock expires")
 	}
-}
-
-// readers remembers which requests, by method and path, turned out to change
-// nothing. Bounded: when full it starts over, and what it forgets locks once more.
-type readers struct {
-	mu    sync.RWMutex
-	paths map[string]struct{}
-}
-
-const (
-	readersMost   = 4096
-	readersLength = 512 // bytes of method and path; longer ones always lock
-)
-
-func (r *readers) has(method, path []byte) bool {
-	var room [readersLength]byte
-	name, ok := readerName(room[:0], method, path)
-	if !ok {
-		return false
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	_, ok = r.paths[string(name)]
-	return ok
-}
-
-// learn notes what a request turned out to do.
-func (r *readers) learn(method, path []byte, changed bool) {
-	if r.has(method, path) != changed {
-		return
-	}
-	name, ok := readerName(nil, method, path)
-	if !ok {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if changed {
-		delete(r.paths, string(name))
-		return
-	}
-	if r.paths == nil || len(r.paths) >= readersMost {
-		r.paths = make(map[string]struct{})
-	}
-	r.paths[string(name)] = struct{}{}
-}
-
-func readerName(dst, method, path []byte) (name []byte, ok bool) {
-	if len(method)+1+len(path) > readersLength {
-		return nil, false
-	}
-	dst = append(dst, method...)
-	dst = append(dst, ' ')
-	return append(dst, path...), true
 }

@@ -89,14 +89,21 @@ func (p *Plan) settledNonSticky(b *upstream.Backend) {
 		p.t.drop(was, p.at, p.t.residents.ended(was, b)...)
 	}
 	unchanged := r.Kind == StateSame || r.Kind == StateInline && p.st.have == HaveVersion && r.Version == p.st.version
-	p.learn(!unchanged)
+	switch {
+	case unchanged:
+		p.learn(lessonRead)
+	case p.lock.held == nil && p.t.residents.shared(key, b):
+		p.learn(lessonDoubt) // they share one copy in the backend: it may be the other's change
+	default:
+		p.learn(lessonChanged)
+	}
 	p.unlock()
 }
 
-// learn notes, for LockAuto, whether the request changed its session.
-func (p *Plan) learn(changed bool) {
+// learn notes, for LockAuto, what the request turned out to do.
+func (p *Plan) learn(l lesson) {
 	if p.t.cfg.NonSticky && p.t.cfg.Lock == LockAuto && p.MayNeed() {
-		p.t.readers.learn(p.method, p.path, changed)
+		p.t.readers.learn(p.method, p.path, l, p.t.cfg.Now())
 	}
 }
 

@@ -141,7 +141,7 @@ func (r *Report) read(f Fields) error {
 
 // noSession is for an answer that concerned no session.
 func (p *Plan) noSession() {
-	p.learn(false)
+	p.learn(lessonRead)
 	p.unlock()
 	if p.missed() {
 		p.lost()

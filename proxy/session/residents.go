@@ -64,6 +64,14 @@ func (s *residents) enter(key Key, b *upstream.Backend) {
 	s.home(key, b).running++
 }
 
+// shared reports whether more than one request of the session runs at b.
+func (s *residents) shared(key Key, b *upstream.Backend) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.find(key, b)
+	return h != nil && h.running > 1
+}
+
 // leave ends what enter began, and reports whether the copy at b is to be dropped now.
 func (s *residents) leave(key Key, b *upstream.Backend) (due bool) {
 	s.mu.Lock()
