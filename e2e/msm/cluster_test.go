@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,8 +33,9 @@ type cluster struct {
 	proxy *harness.Proxy
 }
 
-// start starts a cluster. attributes are those of MSM's Manager beside its nodes.
-func start(t *testing.T, attributes string) *cluster {
+// start starts a cluster. attributes are those of MSM's Manager beside its nodes. The routes in changed have been changed over: they have the
+// valve in place of MSM, and Rehydra keeps sessions, in the same memcacheds.
+func start(t *testing.T, attributes string, changed ...string) *cluster {
 	t.Helper()
 	c := &cluster{nodes: make(map[string]*tomcat.Server)}
 	for i := range c.mem {
@@ -51,7 +53,11 @@ func start(t *testing.T, attributes string) *cluster {
 		c.mem[0].Address(), c.mem[1].Address(), attributes)
 	pool := harness.Pool{Name: "shop", Health: []string{`path = "/shop/static.txt"`, `interval = "200ms"`, `timeout = "2s"`}}
 	for _, route := range []string{"node1", "node2"} {
-		s := tomcat.New(t, tomcat.Config{Release: tomcat.Tomcat9, Route: route, NoAdapter: true, ContextXML: manager, Lib: lib})
+		config := tomcat.Config{Release: tomcat.Tomcat9, Route: route, NoAdapter: true, ContextXML: manager, Lib: lib}
+		if slices.Contains(changed, route) {
+			config = tomcat.Config{Release: tomcat.Tomcat9, Route: route, Token: harness.Token}
+		}
+		s := tomcat.New(t, config)
 		s.Launch()
 		c.nodes[route] = s
 		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))})
@@ -59,7 +65,11 @@ func start(t *testing.T, attributes string) *cluster {
 	for _, s := range c.nodes {
 		s.WaitReady()
 	}
-	c.proxy = harness.Start(t, harness.Config{NoToken: true, Pools: []harness.Pool{pool}})
+	config := harness.Config{NoToken: true, Pools: []harness.Pool{pool}}
+	if len(changed) > 0 {
+		config.NoToken, config.Store = false, harness.Nodes(c.mem[:]...)
+	}
+	c.proxy = harness.Start(t, config)
 	return c
 }
 
