@@ -17,10 +17,11 @@ import (
 // memcachedStore is one memcached server, through a client of its own. The client library knows nothing of a server that restarts,
 // of limits, or of replies that are wrong; this type does. Only Get, Set-by-id (compare-and-swap) and Add of it are used.
 type memcachedStore struct {
-	address string
-	timeout time.Duration // of connecting, and of each exchange
-	idle    int           // connections kept open
-	now     func() time.Time
+	address      string
+	timeout      time.Duration // of connecting, and of each exchange
+	idle         int           // exchanges at once, and connections kept open
+	maxValueSize int           // bytes of the largest state that is kept
+	now          func() time.Time
 
 	links    atomic.Uint64 // made so far
 	restarts atomic.Uint64 // of the server, as far as they were noticed: it came back empty
@@ -35,7 +36,7 @@ type memcachedStore struct {
 // link is a client and what is known of the server it reaches. Any failed exchange ends it: after a server's restart each
 // pooled connection would fail once, and its compare-and-swap ids begin anew, so tokens are good for one link only.
 type link struct {
-	client *memcache.Client
+	conns  *connPool
 	limits memcachedLimits
 }
 
@@ -54,7 +55,7 @@ func (s *memcachedStore) get(key string) ([]byte, token, error) {
 	var value []byte
 	var tok token
 	err := s.do(func(l *link) error {
-		item, err := l.client.Get(key)
+		item, err := l.get(key)
 		if err != nil {
 			return err
 		}
@@ -89,16 +90,16 @@ func (s *memcachedStore) write(key string, value []byte, expires int32, old toke
 			return fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, len(value), room)
 		}
 		var item memcache.Item
-		write := l.client.Add
+		write := l.conns.client.Add
 		if !old.isZero() {
 			held := old.held.(heldItem)
 			if held.link != l {
 				return errConflict // the server may be another by now: read again
 			}
-			item, write = *held.item, l.client.CompareAndSwap
+			item, write = *held.item, l.conns.client.CompareAndSwap
 		}
 		item.Key, item.Value, item.Expiration = key, value, expires
-		if err := write(&item); err != nil {
+		if err := l.conns.use(func() error { return write(&item) }); err != nil {
 			return err
 		}
 		item.Value = nil
@@ -120,7 +121,7 @@ func (s *memcachedStore) maxValue(key string) int {
 }
 
 func (s *memcachedStore) ping() error {
-	return s.do(func(l *link) error { return ignoreMiss(probe(l.client)) })
+	return s.do((*link).probe)
 }
 
 func (s *memcachedStore) close() {
@@ -188,22 +189,22 @@ func (s *memcachedStore) noteRun(run serverRun) {
 	s.server = run
 }
 
-// newLink connects. The first exchange of a link is done here, alone: the library makes the list of idle connections at the end of its
-// first exchange, without care for others that do the same.
+// spareConns are for probes beside the exchanges; maxReplyNames is more than a value has beside its state.
+const (
+	spareConns    = 8
+	maxReplyNames = 64 << 10
+)
+
+// newLink connects, and asks the server what it is.
 func (s *memcachedStore) newLink() (*link, error) {
-	client, err := memcache.New(s.address)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDown, err)
-	}
-	client.SetTimeout(s.timeout)
-	client.SetMaxIdleConnsPerAddr(s.idle)
-	l := &link{client: client}
-	if err := classify(guard(l, func(l *link) error { return ignoreMiss(probe(l.client)) })); err != nil {
+	conns := newConnPool(s.address, s.timeout, s.idle+spareConns, max(int64(s.maxValueSize), minMaxReply)+maxReplyNames)
+	l := &link{conns: conns}
+	if err := classify(guard(l, (*link).probe)); err != nil {
 		return nil, err
 	}
 	l.limits = readLimits(s.address, s.timeout)
 	if !l.limits.cas {
-		_ = client.Close() // always nil: it only closes idle connections
+		conns.close()
 		return nil, fmt.Errorf("%w: it runs without compare-and-swap (option -C), which would let old copies replace new ones", errRefused)
 	}
 	return l, nil
@@ -212,13 +213,23 @@ func (s *memcachedStore) newLink() (*link, error) {
 // drop forgets a link that failed. The exchanges that still use it end on their own.
 func (s *memcachedStore) drop(l *link) {
 	if l != nil && s.current.CompareAndSwap(l, nil) {
-		_ = l.client.Close() // always nil: it only closes idle connections
+		l.conns.close() // those that are in use end with their exchanges
 	}
 }
 
-func probe(c *memcache.Client) error {
-	_, err := c.Get(probeKey)
-	return err
+// get reads a key.
+func (l *link) get(key string) (item *memcache.Item, err error) {
+	err = l.conns.use(func() error {
+		item, err = l.conns.client.Get(key)
+		return err
+	})
+	return item, err
+}
+
+// probe asks for a key that is not there.
+func (l *link) probe() error {
+	_, err := l.get(probeKey)
+	return ignoreMiss(err)
 }
 
 func ignoreMiss(err error) error {

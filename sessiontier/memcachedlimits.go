@@ -39,13 +39,10 @@ func (l memcachedLimits) maxValue(key string) int {
 // unexpected, gets the assumed limits.
 func readLimits(address string, timeout time.Duration) memcachedLimits {
 	limits := assumedLimits
-	network := "tcp"
-	if strings.Contains(address, "/") {
-		network = "unix"
-	}
+	at := placeOf(address)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	c, err := new(net.Dialer).DialContext(ctx, at.network, at.address)
 	if err != nil {
 		return limits
 	}

@@ -57,12 +57,9 @@ type lister struct {
 
 // openLister connects and asks how many items there are, and what time it is at the server. It must be closed.
 func openLister(ctx context.Context, address string, timeout time.Duration) (*lister, error) {
-	network := "tcp"
-	if strings.Contains(address, "/") {
-		network = "unix"
-	}
+	at := placeOf(address)
 	dialer := net.Dialer{Timeout: timeout}
-	conn, err := dialer.DialContext(ctx, network, address)
+	conn, err := dialer.DialContext(ctx, at.network, at.address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDown, err)
 	}

@@ -58,7 +58,9 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 		t.addNode(cfg, Node{Name: KindEmbedded}, newEmbedded(cfg.EmbeddedBytes, func() time.Duration { return time.Since(start) }))
 	}
 	for _, n := range cfg.Nodes {
-		t.addNode(cfg, n, newMemcached(n.Address, cfg.Timeout, cfg.Connections, cfg.Now))
+		s := newMemcached(n.Address, cfg.Timeout, cfg.Connections, cfg.Now)
+		s.maxValueSize = cfg.MaxState
+		t.addNode(cfg, n, s)
 	}
 
 	t.healer = newHealer(cfg.HealRate, len(t.nodes))
