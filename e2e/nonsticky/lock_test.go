@@ -28,6 +28,7 @@ func (c *cluster) parallelProxies(t *testing.T) {
 func parallelAdds(t *testing.T, p1, p2 *harness.Proxy) {
 	t.Helper()
 	u := begin(t, p1, "v0")
+	u.add(p1, "w0", 0)
 	for range 2 { // what changes at times does not count as reading when it only reads
 		u.want(p1, http.MethodPost, writer+"?op=show")
 	}
@@ -45,8 +46,8 @@ func parallelAdds(t *testing.T, p1, p2 *harness.Proxy) {
 			t.Errorf("%s: status %d\n%s", values[i], got.status, got.text)
 		}
 	}
-	u.wantList(u.read(p1), true, append(values, "v0")...)
-	u.wantList(u.read(p2), true, append(values, "v0")...)
+	u.wantList(u.read(p1), true, append(values, "v0", "w0")...)
+	u.wantList(u.read(p2), true, append(values, "v0", "w0")...)
 	for _, p := range []*harness.Proxy{p1, p2} {
 		for _, name := range []string{"fenced", "conflicts", "lost"} {
 			wantCounter(t, p, name, 0)
