@@ -105,7 +105,7 @@ func TestXMLOfTheDocumentationIsWellFormed(t *testing.T) {
 // What a page tells people to write into rehydra.toml, the binary accepts.
 func TestConfigurationsOfTheDocumentationAreAccepted(t *testing.T) {
 	program := binary(t)
-	for _, page := range []string{"README.md", "docs/from-mod_jk.md"} {
+	for _, page := range []string{"README.md", "docs/from-mod_jk.md", "docs/from-memcached-session-manager.md"} {
 		text, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
