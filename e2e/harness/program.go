@@ -81,3 +81,9 @@ func (p *Program) Restart(t testing.TB) {
 		return true
 	})
 }
+
+// UseBinary makes the test start that rehydra in place of the one that Main built.
+func UseBinary(t *testing.T, path string) {
+	t.Helper()
+	t.Setenv(binaryVariable, path)
+}

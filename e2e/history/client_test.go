@@ -19,7 +19,7 @@ const (
 	// A session's history is closed after so many calls, or so many without an answer, and another session begun: to judge a history takes
 	// longer with each open call.
 	mostCalls   = 500
-	mostUnknown = 8
+	mostUnknown = 10
 )
 
 // userSession is one session with its cookie, which all its clients share, and its history.
@@ -130,8 +130,14 @@ type client struct {
 }
 
 func newClient(u *users, id int) *client {
+	// One of a session's clients waits for as long as it takes, the others soon try again: so a session goes on elsewhere while its former
+	// owner still has a request of it.
+	patience := 5 * time.Second
+	if id%clientsPerSession != 0 {
+		patience = 250 * time.Millisecond
+	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 2}
-	return &client{users: u, id: id, transport: transport, http: &http.Client{Transport: transport, Timeout: 5 * time.Second}}
+	return &client{users: u, id: id, transport: transport, http: &http.Client{Transport: transport, Timeout: patience}}
 }
 
 // begin sees to it that the session exists. While it does not, one client at a time tries to make it, and what did not work is not part of the

@@ -34,7 +34,7 @@ func everything(t *testing.T, seed uint64, length time.Duration) {
 	t.Logf("seed %d", seed)
 	c := newCluster(t)
 	u := startUsers(c, seed)
-	lanes := []*lane{c.backendLane(seed, true), c.proxyLane(seed), c.storeLane(seed, u)}
+	lanes := []*lane{c.backendLane(seed), c.proxyLane(seed), c.storeLane(seed, u)}
 	c.trouble(u, length, lanes...)
 	wrong := verdict(t, c, u)
 	for _, h := range wrong {
@@ -48,7 +48,7 @@ func everything(t *testing.T, seed uint64, length time.Duration) {
 	}
 }
 
-// TestPausedOwners pauses backends only, the case that fencing is for.
+// TestPausedOwners pauses backends together with a proxy, the case that fencing is for.
 func TestPausedOwners(t *testing.T) {
 	for _, h := range pausedOwners(t, 5*time.Second) {
 		t.Errorf("not the history of one counter:\n%s", show(h, 40))
@@ -58,7 +58,7 @@ func TestPausedOwners(t *testing.T) {
 // TestUnfenced is TestPausedOwners with a proxy that does not fence. If the judge finds nothing to complain about, it finds nothing in
 // the other tests either.
 func TestUnfenced(t *testing.T) {
-	t.Setenv("REHYDRA_E2E_BINARY", harness.Build(t, "rehydra/cmd/rehydra", "-tags", "unfenced"))
+	harness.UseBinary(t, harness.Build(t, "rehydra/cmd/rehydra", "-tags", "unfenced"))
 	wrong := pausedOwners(t, 5*time.Second)
 	if len(wrong) == 0 {
 		t.Fatal("every history is that of one counter, wanted violations: nothing refuses late saves")
@@ -72,7 +72,7 @@ func pausedOwners(t *testing.T, length time.Duration) [][]operation {
 	t.Logf("seed %d", seed)
 	c := newCluster(t)
 	u := startUsers(c, seed)
-	c.trouble(u, length, c.backendLane(seed, false))
+	c.trouble(u, length, c.ownerLane(seed))
 	return verdict(t, c, u)
 }
 

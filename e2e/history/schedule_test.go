@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // A lane is one kind of server, of which at most one is in trouble at any moment. What it does next, and for how long, comes from the
@@ -67,9 +69,23 @@ func (l *lane) end() string {
 	return what
 }
 
-func (c *cluster) backendLane(seed uint64, kills bool) *lane {
+// ownerLane pauses a backend and, with it, a proxy: the other proxy sees the backend out and takes its sessions elsewhere, while the one that
+// was paused still has answers of it under way and knows of nothing. That is what fencing is for. A proxy that sees its backend out gives
+// up what it has under way there.
+func (c *cluster) ownerLane(seed uint64) *lane {
+	backend := func(i int) *harness.Program { return c.backends[i%len(c.backends)] }
+	proxy := func(i int) *harness.Proxy { return c.proxies[i/len(c.backends)] }
 	return &lane{
-		name: "backend", servers: len(c.backends), kills: kills, random: rand.New(rand.NewPCG(seed, 1)),
+		name: "backend with proxy", servers: len(c.backends) * len(c.proxies), random: rand.New(rand.NewPCG(seed, 1)),
+		quiet: [2]int{200, 400}, trouble: [2]int{800, 1200}, done: map[string]int{},
+		freeze: func(i int) { proxy(i).Freeze(c.t); backend(i).Freeze(c.t) },
+		thaw:   func(i int) { backend(i).Thaw(c.t); proxy(i).Thaw(c.t) },
+	}
+}
+
+func (c *cluster) backendLane(seed uint64) *lane {
+	return &lane{
+		name: "backend", servers: len(c.backends), kills: true, random: rand.New(rand.NewPCG(seed, 1)),
 		quiet: [2]int{200, 800}, trouble: [2]int{200, 1500}, done: map[string]int{},
 		kill: func(i int) { c.backends[i].Kill(c.t) }, restart: func(i int) { c.backends[i].Restart(c.t) },
 		freeze: func(i int) { c.backends[i].Freeze(c.t) }, thaw: func(i int) { c.backends[i].Thaw(c.t) },
