@@ -151,8 +151,8 @@ var lifeCases = []struct {
 func TestTTL(t *testing.T) {
 	forEachKind(t, func(t *testing.T, open func(func(*Config)) proxy) {
 		p := open(nil)
-		short, touched, long, unlimited := key("short"), key("touched"), key("long"), key("unlimited")
-		for k, ttl := range map[Key]time.Duration{short: 1500 * time.Millisecond, touched: 1500 * time.Millisecond, long: 45 * 24 * time.Hour, unlimited: -1} {
+		short, touched, month, long, unlimited, zero := key("short"), key("touched"), key("month"), key("long"), key("unlimited"), key("zero")
+		for k, ttl := range map[Key]time.Duration{short: 1500 * time.Millisecond, touched: 1500 * time.Millisecond, month: 31 * 24 * time.Hour, long: 45 * 24 * time.Hour, unlimited: -1, zero: 0} {
 			r := rec("1.1", "node1", "a")
 			r.TTL = ttl
 			p.mustSave(t, k, r)
@@ -173,7 +173,7 @@ func TestTTL(t *testing.T) {
 			return errors.Is(err, ErrNotFound)
 		})
 		p.wantRecord(t, touched, "1.1", "node1", "a")
-		for k, want := range map[Key]time.Duration{touched: 1500 * time.Millisecond, long: 45 * 24 * time.Hour, unlimited: 0} {
+		for k, want := range map[Key]time.Duration{touched: 1500 * time.Millisecond, month: 31 * 24 * time.Hour, long: 45 * 24 * time.Hour, unlimited: 0, zero: 0} {
 			got, err := p.Lookup(t.Context(), k)
 			if err != nil || got.TTL != want {
 				t.Errorf("%s: ttl %v, error %v; want %v", k.BaseID, got.TTL, err, want)
@@ -191,13 +191,23 @@ func TestClockStep(t *testing.T) {
 			c.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return time.Now().Add(step) }
 		})
 		set := func(d time.Duration) { mu.Lock(); defer mu.Unlock(); step = d }
-		k := key("stepped")
+		k, month := key("stepped"), key("month") // the second's life is sent to memcached as a point in time
+		r := rec("1.1", "node1", "a")
+		r.TTL = 31 * 24 * time.Hour
+		p.mustSave(t, month, r)
 		p.mustSave(t, k, rec("1.1", "node1", "a"))
 		set(time.Hour)
 		p.wantRecord(t, k, "1.1", "node1", "a")
 		p.mustSave(t, k, rec("1.2", "node1", "b"))
 		set(-time.Hour)
 		p.wantRecord(t, k, "1.2", "node1", "b")
+		p.wantRecord(t, month, "1.1", "node1", "a")
+		if err := p.Touch(t.Context(), month); err != nil {
+			t.Fatal(err)
+		}
+		set(time.Hour)
+		p.wantRecord(t, month, "1.1", "node1", "a")
+		set(-time.Hour)
 		p.mustSave(t, k, rec("1.3", "node1", "c"))
 		p.mustClaim(t, k, "node2", "2.0")
 		if err := p.End(t.Context(), k, time.Minute); err != nil {
