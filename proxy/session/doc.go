@@ -10,6 +10,9 @@
 //	plan.Need(backend, need)     after a 428: look up, claim, install (handoff.go)
 //	tier.Settle(plan, report)    after the response: store, ask, end (settle.go)
 //
+// Non-sticky mode adds to that: a lock and a look-up before every attempt (nonsticky.go,
+// lock.go, readers.go), and drops of what other backends hold (residents.go, drop.go).
+//
 // docs/session-protocol.md is the contract; the section numbers in comments are
 // its own. The store is behind the interfaces of store.go; the package knows
 // nothing of where copies are kept.
