@@ -23,13 +23,21 @@ type cluster struct {
 // start starts a cluster of one release. session is lines of [session].
 func start(t *testing.T, release tomcat.Release, session ...string) *cluster {
 	t.Helper()
+	return startNodes(t, func(string) tomcat.Config { return tomcat.Config{Release: release} }, session...)
+}
+
+// startNodes is start for Tomcats that are set up in a way of their own: node says it for each route.
+func startNodes(t *testing.T, node func(route string) tomcat.Config, session ...string) *cluster {
+	t.Helper()
 	c := &cluster{t: t, nodes: make(map[string]*tomcat.Server)}
 	pool := harness.Pool{
 		Name:   "shop",
 		Health: []string{`path = "/shop/static.txt"`, `interval = "200ms"`, `timeout = "2s"`},
 	}
 	for _, route := range []string{"node1", "node2"} {
-		s := tomcat.New(t, tomcat.Config{Release: release, Route: route, Token: harness.Token})
+		config := node(route)
+		config.Route, config.Token = route, harness.Token
+		s := tomcat.New(t, config)
 		s.Launch()
 		c.nodes[route] = s
 		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))})
