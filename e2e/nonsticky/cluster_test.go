@@ -40,6 +40,7 @@ func TestNonSticky(t *testing.T) {
 		run  func(*cluster, *testing.T)
 	}{
 		{"any backend sees the latest state", (*cluster).anyBackend},
+		{"a change after the head is seen", (*cluster).afterTheHead},
 		{"two proxies see the latest state", (*cluster).twoProxies},
 		{"what a backend holds is not sent again", (*cluster).nothingTwice},
 		{"a session is in the memory of one backend", (*cluster).oneMemory},

@@ -32,6 +32,31 @@ func (c *cluster) anyBackend(t *testing.T) {
 	}
 }
 
+// afterTheHead changes the session when the head is out: what the backend says of it comes in trailers, or must be asked for.
+func (c *cluster) afterTheHead(t *testing.T) {
+	p := c.proxy(t, nil)
+	u := begin(t, p, "a")
+	for _, op := range []string{"late", "fixed"} {
+		served := map[string]bool{}
+		for _, v := range numbered(op, 6) {
+			u.want(p, http.MethodPost, fmt.Sprintf("%s?op=%s&k=k&v=%s", writer, op, v))
+			for range 2 {
+				got := u.read(p)
+				served[got.line("node")] = true
+				if got.line("value k") != v {
+					t.Errorf("after %s the value is %q, wanted %q", op, got.line("value k"), v)
+				}
+			}
+		}
+		if len(served) != 2 {
+			t.Errorf("read at %v, wanted both nodes", served)
+		}
+	}
+	for _, name := range []string{"lost", "fenced", "conflicts", "unprotected"} {
+		wantCounter(t, p, name, 0)
+	}
+}
+
 func (c *cluster) twoProxies(t *testing.T) {
 	p1, p2 := c.proxy(t, nil, "node1"), c.proxy(t, nil, "node2")
 	u := begin(t, p1, "v1")
