@@ -29,50 +29,26 @@ func (p *program) sockets() map[string]bool {
 	return held
 }
 
-// States of TCP sockets as /proc/net/tcp writes them.
-const (
-	established = "01"
-	listening   = "0A"
-)
-
 // listening counts the TCP sockets of the process that listen.
-func (p *program) listening() int {
-	p.t.Helper()
-	return p.inState(listening)
-}
-
-// silent counts the open connections of the process on which nothing waits to be read.
-func (p *program) silent() int {
-	p.t.Helper()
-	return p.count(func(state, queues string) bool { return state == established && strings.HasSuffix(queues, ":00000000") })
-}
-
-// inState counts the TCP sockets of the process that are in a state.
-func (p *program) inState(wanted string) int {
-	p.t.Helper()
-	return p.count(func(state, _ string) bool { return state == wanted })
-}
-
-// count counts the TCP sockets of the process of which is is true: of a state, and "bytes to send:bytes to read".
-func (p *program) count(is func(state, queues string) bool) (n int) {
+func (p *program) listening() (n int) {
 	p.t.Helper()
 	held := p.sockets()
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		n += countSockets(p.t, table, held, is)
+		n += countListening(p.t, table, held)
 	}
 	return n
 }
 
-func countSockets(t *testing.T, table string, held map[string]bool, is func(state, queues string) bool) (n int) {
+func countListening(t *testing.T, table string, held map[string]bool) (n int) {
 	t.Helper()
 	file, err := os.Open(table)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	const stateAt, queuesAt, inodeAt = 3, 4, 9
+	const stateAt, inodeAt, listen = 3, 9, "0A"
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if f := strings.Fields(lines.Text()); len(f) > inodeAt && held[f[inodeAt]] && is(f[stateAt], f[queuesAt]) {
+		if f := strings.Fields(lines.Text()); len(f) > inodeAt && f[stateAt] == listen && held[f[inodeAt]] {
 			n++
 		}
 	}

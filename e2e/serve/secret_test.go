@@ -40,13 +40,13 @@ func careless(q *call) {
 		q.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n", answerSecret)
 		q.close()
 	case strings.HasPrefix(target, "/badreport"):
-		q.send(adapter+"Rehydra-Session: id=\"%s.node1\"; app=\"%s\"; version=%s\r\n\r\nok", idSecret, stateSecret, answerSecret)
+		q.send(adapter+"Rehydra-Session: id=\"%s.node1\"; app=\"/shop\"; version=%s\r\n\r\nok", idSecret, answerSecret)
 	case strings.HasPrefix(target, "/badid"):
 		q.send(adapter+"Rehydra-Session: id=\"%s,%s\"; app=\"/shop\"; version=1.1; ttl=60; state=same\r\n\r\nok", idSecret, idSecret)
 	case strings.HasPrefix(target, "/badstate"):
 		q.send(adapter+"Rehydra-Session: id=\"%s.node1\"; app=\"/shop\"; version=1.1; ttl=60; state=inline\r\nRehydra-State: %s!\r\n\r\nok", idSecret, stateSecret)
 	case strings.HasPrefix(target, "/badneed"):
-		q.send("HTTP/1.1 428 Precondition Required\r\nRehydra-Adapter: 1\r\nRehydra-Need: id=%s; app=%s\r\nContent-Length: 0\r\n\r\n", idSecret, answerSecret)
+		q.send("HTTP/1.1 428 Precondition Required\r\nRehydra-Adapter: 1\r\nRehydra-Need: id=%s; app=/shop; x=%s\r\nContent-Length: 0\r\n\r\n", idSecret, answerSecret)
 	case strings.HasPrefix(target, "/goodneed"):
 		q.send("HTTP/1.1 428 Precondition Required\r\nRehydra-Adapter: 1\r\nRehydra-Need: id=\"%s.node1\"; app=\"/shop\"\r\nContent-Length: 0\r\n\r\n", idSecret)
 	case strings.HasPrefix(target, "/large"):
@@ -187,7 +187,7 @@ func wantKinds(t *testing.T, text string) {
 		"malformed request", "malformed answer", "header time-out", "body time-out", "unasked upgrade", "method", "reset",
 		"backend out", "backend up", "store node down", "store node up", "configuration not reloaded: the old one stays",
 		"session not handed over", "session report unusable: the state is asked for instead",
-		"session not installed: the backend cannot read its state", "session unprotected: not every copy was stored",
+		"session unprotected: not every copy was stored",
 	} {
 		if !got[want] {
 			t.Errorf("nothing of the kind %q in the log", want)
