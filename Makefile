@@ -14,7 +14,7 @@ CERTS       := $(if $(wildcard /etc/debian_version),/etc/ssl/certs/ca-certificat
 TESTFLAGS   ?= -timeout 15m
 
 .DEFAULT_GOAL := build
-.PHONY: demo build test unit race lint fuzz e2e bench adapters clean help
+.PHONY: demo build test unit race lint fuzz e2e soak bench adapters clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -52,6 +52,11 @@ lint: ## gofmt, then golangci-lint with .golangci.yml
 fuzz: ## every fuzz target for FUZZTIME (20s)
 	@sh scripts/need.sh memcached=memcached
 	sh scripts/fuzz.sh $(FUZZTIME)
+
+soak: ## faults and the history checker for longer: REHYDRA_SOAK=60s, REHYDRA_SEED=number
+	@sh scripts/need.sh memcached=memcached
+	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) -run 'Soak|Unfenced' ./e2e/history
+	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) ./e2e/faults
 
 bench: build ## side by side with HAProxy, in one run; results in bench/results
 	@sh scripts/need.sh haproxy=haproxy

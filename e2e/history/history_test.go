@@ -50,7 +50,7 @@ func everything(t *testing.T, seed uint64, length time.Duration) {
 
 // TestPausedOwners pauses backends together with a proxy, the case that fencing is for.
 func TestPausedOwners(t *testing.T) {
-	for _, h := range pausedOwners(t, 5*time.Second) {
+	for _, h := range pausedOwners(t, 4*time.Second) {
 		t.Errorf("not the history of one counter:\n%s", show(h, 40))
 	}
 }
@@ -59,7 +59,7 @@ func TestPausedOwners(t *testing.T) {
 // the other tests either.
 func TestUnfenced(t *testing.T) {
 	harness.UseBinary(t, harness.Build(t, "rehydra/cmd/rehydra", "-tags", "unfenced"))
-	wrong := pausedOwners(t, 5*time.Second)
+	wrong := pausedOwners(t, 4*time.Second)
 	if len(wrong) == 0 {
 		t.Fatal("every history is that of one counter, wanted violations: nothing refuses late saves")
 	}

@@ -1,0 +1,7 @@
+//go:build soak
+
+package faults
+
+import "time"
+
+const pauseFor = 10 * time.Second

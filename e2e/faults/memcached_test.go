@@ -1,0 +1,85 @@
+package faults
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A memcached is in trouble while users work, then the owner of half of the sessions is killed: no answer is a 5xx, and nothing is lost.
+func TestMemcachedInTrouble(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		trouble func(*shop)
+		over    func(*shop)
+	}{
+		{"killed", func(s *shop) { s.nodes[0].Kill(s.t) }, func(s *shop) { s.nodes[0].Restart(s.t) }},
+		{"paused", func(s *shop) { s.nodes[0].Freeze(s.t) }, func(s *shop) { s.nodes[0].Thaw(s.t) }},
+	} {
+		for _, back := range []bool{false, true} {
+			name := c.name
+			if back {
+				name += " and back"
+			}
+			t.Run(name, func(t *testing.T) {
+				s := newShop(t, 2)
+				us := s.login(60)
+				during(us, func() {
+					pause(200 * time.Millisecond)
+					c.trouble(s)
+					pause(pauseFor / 3)
+					if back {
+						c.over(s)
+						pause(500 * time.Millisecond)
+					}
+				}).check(t, "a memcached was "+name, false)
+				s.backends[0].Kill(t)
+				all(us, 32, (*user).increment).check(t, "then a backend was killed", false)
+				t.Logf("unprotected answers: %.0f", s.proxy.Metric(t, "rehydra_session_unprotected_total"))
+			})
+		}
+	}
+}
+
+func TestMemcachedEmptied(t *testing.T) {
+	const users, limit = 300, time.Minute
+	s := newShop(t, 2)
+	us := s.login(users)
+	s.nodes[0].Kill(t)
+	s.nodes[0].Restart(t)
+	began := time.Now()
+	want := (users*99 + 99) / 100
+	copies := 0
+	for copies < want && time.Since(began) < limit {
+		all(us, 16, (*user).read).check(t, "users read", false)
+		copies = s.nodes[0].Stat(t, "curr_items")
+	}
+	took := time.Since(began)
+	two := 0
+	for _, u := range us {
+		if len(s.nodes[0].Keys(t, u.base())) == 1 && len(s.nodes[1].Keys(t, u.base())) == 1 {
+			two++
+		}
+	}
+	t.Logf("%d of %d active sessions have two copies %v after a memcached came back empty", two, users, took.Round(time.Millisecond))
+	if two < want {
+		t.Errorf("%d of %d sessions have two copies, wanted %d within %v", two, users, want, limit)
+	}
+}
+
+func TestNoMemcached(t *testing.T) {
+	s := newShop(t, 2)
+	us := s.login(60)
+	during(us, func() {
+		for _, n := range s.nodes {
+			n.Kill(t)
+		}
+		pause(pauseFor)
+	}).check(t, fmt.Sprintf("no memcached for %v", pauseFor), false)
+	for _, n := range s.nodes {
+		n.Restart(t)
+	}
+	during(us, func() { pause(time.Second) }).check(t, "they are back, empty", false)
+	s.backends[0].Kill(t)
+	all(us, 32, (*user).increment).check(t, "then a backend was killed", false)
+}

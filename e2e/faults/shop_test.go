@@ -1,0 +1,56 @@
+package faults
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"rehydra/e2e/harness"
+)
+
+// shop is one proxy, two memcacheds and some backends that count in the session.
+type shop struct {
+	t        *testing.T
+	proxy    *harness.Proxy
+	nodes    []*harness.Memcached
+	backends []*harness.Program
+	client   *http.Client
+}
+
+func newShop(t *testing.T, backends int) *shop {
+	t.Helper()
+	s := &shop{t: t, nodes: []*harness.Memcached{harness.StartMemcached(t), harness.StartMemcached(t)}}
+	pool := harness.Pool{
+		Name:    "shop",
+		Health:  []string{`path = "/health"`, `interval = "100ms"`, `timeout = "500ms"`, `fall = 2`},
+		Timeout: []string{`connect = "1s"`, `first_byte = "15s"`},
+	}
+	binary := harness.Build(t, "rehydra/e2e/history/backend")
+	for i := range backends {
+		route := fmt.Sprintf("node%d", i+1)
+		b := harness.StartProgram(t, binary, "-route", route, "-token", harness.Token)
+		s.backends = append(s.backends, b)
+		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: b.Address()})
+	}
+	s.proxy = harness.Start(t, harness.Config{
+		Log:     []string{`access = false`},
+		Session: []string{`save = "sync"`, `save_timeout = "1s"`, `save_failure = "respond"`, `restore_timeout = "10s"`},
+		Store:   harness.Nodes(s.nodes...),
+		Pools:   []harness.Pool{pool},
+	})
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	t.Cleanup(transport.CloseIdleConnections)
+	s.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	return s
+}
+
+// owned counts the users of a backend, by the route in their cookies.
+func owned(users []*user, route string) (n int) {
+	for _, u := range users {
+		if u.route() == route {
+			n++
+		}
+	}
+	return n
+}
