@@ -103,6 +103,8 @@ func TestChangeToKryo(t *testing.T) {
 	wantEqual(t, "status of a state in the header where the jar is missing", inline.StatusCode, http.StatusBadRequest)
 	wantEqual(t, "calls of the application", len(old.Executed()), 0)
 
+	wantEqual(t, "lines that say so", strings.Count(old.Log(), `cannot install a session of localhost/shop: cannot read session state: attribute "basket"`), 2)
+
 	moved := c.moveTo(prepared, "/shop/session?op=basket&v=bread", "3.0", w.bytes)
 	wantEqual(t, "basket where the jar is", moved.line("value basket"), "3,tea,milk,bread")
 	w = c.last(moved)

@@ -128,6 +128,7 @@ final class Operations {
             try {
                 response.setStatus(sessions.install(id, version, state) ? 204 : 409);
             } catch (IOException e) {
+                adapter.log.error("cannot install a session of " + app + ": " + e.getMessage());
                 refuse(400, e.getMessage());
                 return;
             }
