@@ -158,9 +158,7 @@ func (x *exchange) dispatch() (next bool) {
 			return x.refuse(last)
 		}
 		x.event.backend, x.event.sticky = b, sticky
-		b.Begin()
-		result := x.attempt(b)
-		b.End()
+		result := x.counted(b)
 		if !result.elsewhere {
 			if result.fail.status != 0 {
 				return x.refuse(result.fail)
@@ -170,6 +168,13 @@ func (x *exchange) dispatch() (next bool) {
 		last = result.fail
 		x.tried = append(x.tried, b)
 	}
+}
+
+// counted makes an attempt at b that counts as a request in flight, also when it panics.
+func (x *exchange) counted(b *upstream.Backend) result {
+	b.Begin()
+	defer b.End()
+	return x.attempt(b)
 }
 
 // answerOptions answers a request that is for the proxy itself: OPTIONS of "*",

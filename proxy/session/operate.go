@@ -42,6 +42,7 @@ type answer struct {
 
 const (
 	maxOperationHead = 32 << 10
+	maxInterim       = 16 // 1xx answers before the final one
 )
 
 // operate sends one operation to b and reads its answer, at most MaxState
@@ -131,7 +132,10 @@ func (t *Tier) appendOperation(dst []byte, b *upstream.Backend, o operation) []b
 // readAnswer reads a whole answer. keep says that the connection may be used again.
 func (t *Tier) readAnswer(c *upstream.Conn) (a answer, keep bool, err error) {
 	var head http1.ResponseHead
-	for {
+	for interim := 0; ; interim++ {
+		if interim > maxInterim {
+			return a, false, errors.New("too many interim answers")
+		}
 		raw, _, err := http1.ReadResponseHead(c.R, nil, maxOperationHead)
 		if err != nil {
 			return a, false, err
@@ -257,7 +261,7 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 		}
 		r.Kind = StateSame
 		key := t.key(r.App, r.Base)
-		t.noteAt(key, r.epoch)
+		t.noteAt(key, r.epoch, r.TTL)
 		if k, ok := t.index.get(key); ok {
 			t.renewIfDue(key, &k, k.ttl)
 		}

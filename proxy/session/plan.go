@@ -165,9 +165,6 @@ func (p *Plan) resolve(ctx context.Context, b *upstream.Backend, need Need, lack
 
 func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, lacks Version) (standing, error) {
 	key := p.t.key(need.App, need.Base)
-	if lacks.IsZero() && p.t.unknown.has(key, p.t.cfg.Now()) {
-		return standing{have: HaveNone}, nil
-	}
 	var st standing
 	var err error
 	absent := false
@@ -178,7 +175,6 @@ func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, lacks V
 		st, err = p.t.handOver(ctx, key, need.ID, b, lacks, p.at)
 	}
 	if err == nil && st.have == HaveNone && !st.unanswered {
-		p.t.unknown.add(key, p.t.cfg.Now())
 		if k, ok := p.t.index.get(key); ok && k.alive(p.t.cfg.Now()) {
 			p.alive = true
 		}

@@ -61,7 +61,7 @@ func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report) error
 	case StateGone:
 		return t.end(ctx, r)
 	case StateSame:
-		t.noteAt(t.key(r.App, r.Base), r.epoch)
+		t.noteAt(t.key(r.App, r.Base), r.epoch, r.TTL)
 		return nil
 	default:
 		return t.save(ctx, b, r)
@@ -79,7 +79,16 @@ func (t *Tier) ask(b *upstream.Backend, r *Report, at place) error {
 	read := *r
 	at = place{host: bytes.Clone(at.host), target: bytes.Clone(at.target)}
 	done := make(chan error, 1)
+	timeout := time.NewTimer(t.cfg.SaveTimeout)
+	defer timeout.Stop()
+	if !t.takeRead(timeout.C) {
+		if t.cfg.Async {
+			t.counters.Unprotected.Add(1)
+		}
+		return t.untold(b, r)
+	}
 	t.background.Go(func() {
+		defer func() { <-t.reads }()
 		err := errUnread // of a read that panics
 		defer func() {
 			if fault := recover(); fault != nil {
@@ -97,17 +106,40 @@ func (t *Tier) ask(b *upstream.Backend, r *Report, at place) error {
 	if t.cfg.Async {
 		return nil
 	}
-	timeout := time.NewTimer(t.cfg.SaveTimeout)
-	defer timeout.Stop()
 	select {
 	case err := <-done:
 		*r = read
 		return err
 	case <-timeout.C:
-		t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).
-			Msg("session unprotected: the backend has not told its state in time")
-		return errUnread
+		return t.untold(b, r)
 	}
+}
+
+// takeRead takes one of the places for reads: in sync mode it waits for one.
+func (t *Tier) takeRead(timeout <-chan time.Time) bool {
+	select {
+	case t.reads <- struct{}{}:
+		return true
+	default:
+	}
+	if t.cfg.Async {
+		return false
+	}
+	select {
+	case t.reads <- struct{}{}:
+		return true
+	case <-timeout:
+		return false
+	}
+}
+
+func (t *Tier) untold(b *upstream.Backend, r *Report) error {
+	t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).
+		Msg("session unprotected: the backend has not told its state in time")
+	if t.cfg.Async {
+		return nil // counted already; the response waits for nothing
+	}
+	return errUnread
 }
 
 // isStored reports whether the version in r is known to be stored, and renews
@@ -179,7 +211,7 @@ func (t *Tier) renew(key Key) {
 // save stores the state in r: before it returns in sync mode, later in async mode.
 func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 	key := t.key(r.App, r.Base)
-	t.noteAt(key, r.epoch)
+	t.noteAt(key, r.epoch, r.TTL)
 	t.handoffs.settle(key, r.Version)
 	if len(r.State) > t.cfg.MaxState {
 		t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).
@@ -189,9 +221,14 @@ func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 	}
 	returns := t.store.Returns() // before: what comes back meanwhile may lack the copy
 	record := Record{Version: r.Version, Owner: b.Route(), TTL: r.TTL, State: r.State}
-	if t.cfg.Async {
-		t.store.SaveAsync(key, record, func(err error) { t.saved(key, b, record, returns, err) })
-		return t.forgetWas(ctx, r)
+	if t.cfg.Async && r.WasBase == "" { // a renewed id waits: it must be stored before the old one ends
+		t.store.SaveAsync(key, record, func(err error) {
+			t.saved(key, b, record, returns, err)
+			if isUnsafe(err) {
+				t.counters.Unprotected.Add(1)
+			}
+		})
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
 	defer cancel()
@@ -243,9 +280,6 @@ func (t *Tier) saved(key Key, b *upstream.Backend, r Record, returns uint64, err
 		return
 	case errors.Is(err, ErrIncomplete):
 		t.noteStored(key, r, returns, true)
-	}
-	if t.cfg.Async {
-		t.counters.Unprotected.Add(1)
 	}
 	t.log.Warn().Err(err).Str("app", key.App).Str("session", Shorten(key.BaseID)).
 		Stringer("version", r.Version).Msg("session unprotected: not every copy was stored")

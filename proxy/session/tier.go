@@ -59,7 +59,6 @@ type shared struct {
 	store    Store
 	index    *index
 	handoffs handoffs
-	unknown  unknownIDs
 	doubts   doubts
 	counters *Counters
 
@@ -70,12 +69,15 @@ type shared struct {
 
 	background sync.WaitGroup
 	slots      chan struct{} // bounds the renewals that run at once
+	reads      chan struct{} // bounds the reads that run at once
 	stop       context.CancelFunc
 	ctx        context.Context
 }
 
 const (
 	renewalsAtOnce = 32
+	// readsAtOnce bounds what a backend whose adapter hangs can cost: each read holds a connection.
+	readsAtOnce = 256
 	// operationTimeout bounds a read or an install when nothing tighter does.
 	operationTimeout = 5 * time.Second
 )
@@ -86,7 +88,7 @@ func New(cfg Config, store Store, counters *Counters, log zerolog.Logger) *Tier 
 	s := &shared{
 		store: store, counters: counters, index: newIndex(), ctx: ctx, stop: stop,
 		slots: make(chan struct{}, renewalsAtOnce), dropSlots: make(chan struct{}, dropsAtOnce), residents: newResidents(),
-		drops: make(chan dropJob, dropsQueued),
+		drops: make(chan dropJob, dropsQueued), reads: make(chan struct{}, readsAtOnce),
 	}
 	s.background.Go(s.sweep)
 	return s.tier(cfg, log)
@@ -119,10 +121,9 @@ func (t *Tier) Sessions() int { return t.index.size() }
 func (t *Tier) key(app, base string) Key { return Key{Pool: t.cfg.Pool, App: app, BaseID: base} }
 
 // noteAt records that an adapter reported the session, on a connection of epoch.
-func (t *Tier) noteAt(key Key, epoch uint64) {
+func (t *Tier) noteAt(key Key, epoch uint64, ttl time.Duration) {
 	now := t.cfg.Now()
-	t.index.update(key, now, func(k *known) { k.epoch, k.seenAt = epoch, now })
-	t.unknown.forget(key)
+	t.index.update(key, now, func(k *known) { k.epoch, k.seenAt, k.ttl = epoch, now, ttl })
 }
 
 // noteStored records that a version is known to be in the store.
@@ -134,7 +135,6 @@ func (t *Tier) noteStored(key Key, r Record, returns uint64, incomplete bool) {
 			k.returns = returns
 		}
 	})
-	t.unknown.forget(key)
 }
 
 // noteFound records what a look-up found, or what a claim wrote. Neither says on how many nodes: the copies count as incomplete, so
@@ -153,44 +153,4 @@ func (t *Tier) noteFound(key Key, r Record, claimed bool) {
 		}
 		k.stored, k.incomplete, k.ttl, k.returns = r.Version, true, r.TTL, returns
 	})
-	t.unknown.forget(key)
-}
-
-// unknownIDs remembers for a moment which ids were looked up in vain, so that
-// an id that a client goes on to send costs neither a look-up nor a second
-// round trip each time. Bounded: when full it starts over.
-type unknownIDs struct {
-	mu    sync.Mutex
-	until map[Key]time.Time
-}
-
-const (
-	unknownFor  = 2 * time.Second
-	unknownMost = 16 << 10
-)
-
-func (u *unknownIDs) add(key Key, now time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.until == nil || len(u.until) >= unknownMost {
-		u.until = make(map[Key]time.Time)
-	}
-	u.until[key] = now.Add(unknownFor)
-}
-
-func (u *unknownIDs) has(key Key, now time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	until, ok := u.until[key]
-	if ok && now.After(until) {
-		delete(u.until, key)
-		return false
-	}
-	return ok
-}
-
-func (u *unknownIDs) forget(key Key) {
-	u.mu.Lock()
-	delete(u.until, key)
-	u.mu.Unlock()
 }
