@@ -40,6 +40,8 @@ type Config struct {
 	HealRate int // sessions a second that are looked at to give copies back to nodes that lost them; 0: none
 
 	Now func() time.Time // the wall clock; time.Now
+
+	healSlice int // keys of a node that healing keeps at once; 250,000
 }
 
 // How much a tier remembers, in sessions. Each costs a few hundred bytes.
@@ -58,6 +60,7 @@ func (c Config) withDefaults() Config {
 	set(&c.QueueLength, 10_000)
 	set(&c.QueueWorkers, 8)
 	set(&c.QueueTimeout, 2*time.Second)
+	set(&c.healSlice, 250_000)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -15,8 +15,9 @@ import (
 // waiting for their users. It walks the keys of all nodes that are alive, and stores again what is missing where copies belong. Several
 // proxies that do so at once only find that the others were faster.
 type healer struct {
-	rate int // sessions a second; 0: off
-	wake chan struct{}
+	rate  int // sessions a second; 0: off
+	slice int // keys of a node that are kept at once
+	wake  chan struct{}
 
 	mu     sync.Mutex
 	wanted nodeSet  // nodes that came back, or are new, and were not healed since
@@ -24,8 +25,8 @@ type healer struct {
 	mute   nodeSet  // nodes of which it was logged that they do not list their keys
 }
 
-func newHealer(rate, nodes int) *healer {
-	return &healer{rate: rate, wake: make(chan struct{}, 1), walked: make([]uint64, nodes)}
+func newHealer(rate, slice, nodes int) *healer {
+	return &healer{rate: rate, slice: slice, wake: make(chan struct{}, 1), walked: make([]uint64, nodes)}
 }
 
 // want asks for a walk, since node i may lack copies.
@@ -166,15 +167,13 @@ func (t *Tier) muteNode(i int, reason error) {
 	}
 }
 
-// How much of a node's keys is kept at once, and how many sessions are looked at at once.
-const (
-	healSlice   = 250_000
-	healWorkers = 8
-)
+// healWorkers is how many sessions are looked at at once.
+const healWorkers = 8
 
 // source mends all sessions of which node i holds the newest version. The keys are taken in slices, each with a listing of its own, so
 // that they never all have to be kept.
 func (w *walk) source(ctx context.Context, i int) error {
+	size := w.t.healer.slice
 	parts := uint64(1)
 	for part := uint64(0); part < parts; part++ {
 		l, err := openLister(ctx, w.t.nodes[i].address, w.t.nodes[i].timeout)
@@ -182,17 +181,17 @@ func (w *walk) source(ctx context.Context, i int) error {
 			return err
 		}
 		if part == 0 {
-			parts = uint64(l.items)/healSlice + 1
+			parts = uint64(l.items/size) + 1
 		}
-		keys := make([]listed, 0, min(l.items, healSlice))
+		keys := make([]listed, 0, min(l.items, size))
 		err = l.each(ctx, storeKeyPrefix, func(encoded []byte) bool {
-			return xxhash.Sum64(encoded)%parts == part && len(keys) < 2*healSlice
+			return xxhash.Sum64(encoded)%parts == part && len(keys) < 2*size
 		}, func(item listed) { keys = append(keys, item) })
 		l.close()
 		if err != nil {
 			return err
 		}
-		if len(keys) == 2*healSlice {
+		if len(keys) == 2*size {
 			w.failed.Store(true) // more than a server that holds so many items can list: walk again
 		}
 		w.mendAll(ctx, i, keys)

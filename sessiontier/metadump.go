@@ -63,12 +63,16 @@ func openLister(ctx context.Context, address string, timeout time.Duration) (*li
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errDown, err)
 	}
-	l := &lister{conn: conn, lines: bufio.NewReaderSize(conn, maxListLine), end: time.Now().Add(maxListTime)}
+	l := newLister(conn)
 	if err := l.readStats(); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+func newLister(conn net.Conn) *lister {
+	return &lister{conn: conn, lines: bufio.NewReaderSize(conn, maxListLine), end: time.Now().Add(maxListTime)}
 }
 
 func (l *lister) close() { _ = l.conn.Close() } // nothing is lost when it fails

@@ -63,7 +63,7 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 		t.addNode(cfg, n, s)
 	}
 
-	t.healer = newHealer(cfg.HealRate, len(t.nodes))
+	t.healer = newHealer(cfg.HealRate, cfg.healSlice, len(t.nodes))
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
 	t.queue = newQueue(cfg.QueueLength)
