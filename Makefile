@@ -54,7 +54,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	sh scripts/fuzz.sh $(FUZZTIME)
 
 soak: ## faults and the history checker for longer: REHYDRA_SOAK=60s, REHYDRA_SEED=number
-	@sh scripts/need.sh memcached=memcached
+	@sh scripts/need.sh memcached=memcached ip=iproute2 nft=nftables
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) -run 'Soak|Unfenced' ./e2e/history
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) ./e2e/faults
 

@@ -9,5 +9,5 @@
 //	a herd                  2,000 sessions of a dead backend at once: connections and memory are bounded
 //	one session, 50 times   it is restored once
 //
-// With the tag soak (`make soak`) the pauses are longer.
+// With the tag soak (`make soak`) the pauses are longer, and servers are cut off by a packet filter too: nothing lost, nothing old comes back.
 package faults

@@ -16,7 +16,7 @@ type user struct {
 	shop   *shop
 	cookie string
 	last   int // the highest value that was acknowledged
-	open   int // increments since then of which nobody knows whether they happened
+	open   int // increments without an answer that no value has shown yet: each may still happen, also after later ones
 }
 
 func (u *user) route() string {
@@ -69,7 +69,8 @@ func (u *user) increment() (wrong string, status int, err error) {
 		return "", status, err
 	}
 	wrong = u.judge(value, u.last+1, u.last+1+u.open, cookie)
-	u.last, u.open = value, 0
+	u.open -= value - (u.last + 1)
+	u.last = value
 	return wrong, status, nil
 }
 
