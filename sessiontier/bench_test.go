@@ -3,6 +3,7 @@ package sessiontier
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"testing"
@@ -66,7 +67,8 @@ func benchmarkTier(b *testing.B, nodes int) *Tier {
 			_ = server.Wait()
 		})
 		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			if _, err := os.Stat(socket); err == nil {
+			if c, err := net.Dial("unix", socket); err == nil {
+				c.Close()
 				break
 			} else if time.Now().After(deadline) {
 				b.Fatal(err)
@@ -96,5 +98,28 @@ func TestSaveAllocations(t *testing.T) {
 	})
 	if n > 20 {
 		t.Errorf("a save in the embedded store allocates %v times, want at most 20", n)
+	}
+}
+
+// TestSealAllocations bounds what sealing and opening a copy costs: the copy, what the seal covers, and the state.
+func TestSealAllocations(t *testing.T) {
+	e, k := sealedEnvelope()
+	c, storeKey := testCodec(t, keyring(t, "a", "b"), 0), k.storeKey()
+	var b []byte
+	var err error
+	if n := testing.AllocsPerRun(200, func() { b, err = c.encode(e, k, storeKey) }); n > 2 || err != nil {
+		t.Errorf("sealing allocates %v times, want at most 2; error %v", n, err)
+	}
+	if n := testing.AllocsPerRun(200, func() { _, err = c.decode(b, k, storeKey) }); n > 3 || err != nil {
+		t.Errorf("opening allocates %v times, want at most 3; error %v", n, err)
+	}
+}
+
+// TestRankAllocations: the rank of a session costs its own array.
+func TestRankAllocations(t *testing.T) {
+	p := openTier(t, nil, nil)
+	storeKey := key("0123456789ABCDEF0123456789ABCDEF").storeKey()
+	if n := testing.AllocsPerRun(200, func() { _ = p.rank(storeKey) }); n > 1 {
+		t.Errorf("a rank allocates %v times, want at most once", n)
 	}
 }
