@@ -231,6 +231,7 @@ func TestEndWhileANodeIsCutOff(t *testing.T) {
 	p, other := openTier(t, servers, nil), openTier(t, servers, nil)
 	ended, again := key("ended"), key("again")
 	p.mustSave(t, ended, rec("1.9", "node1", "a"))
+	p.mustSave(t, again, rec("1.1", "node1", "a")) // so that its beginning is known
 	p.mustSave(t, again, rec("1.9", "node1", "a"))
 	servers[0].pause()
 	p.waitNode(t, 0, false)
