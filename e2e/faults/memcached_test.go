@@ -6,38 +6,46 @@ import (
 	"time"
 )
 
-// A memcached is in trouble while users work, then the owner of half of the sessions is killed: no answer is a 5xx, and nothing is lost.
+// nodeTrouble is what may happen to a memcached, and how it ends.
+var nodeTrouble = []struct {
+	name        string
+	begin, over func(*shop)
+}{
+	{"killed", func(s *shop) { s.nodes[0].Kill(s.t) }, func(s *shop) { s.nodes[0].Restart(s.t) }},
+	{"paused", func(s *shop) { s.nodes[0].Freeze(s.t) }, func(s *shop) { s.nodes[0].Thaw(s.t) }},
+}
+
+// A memcached is in trouble while users work and comes back, then the owner of half of the sessions is killed: no answer is a 5xx, and nothing
+// is lost.
 func TestMemcachedInTrouble(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		trouble func(*shop)
-		over    func(*shop)
-	}{
-		{"killed", func(s *shop) { s.nodes[0].Kill(s.t) }, func(s *shop) { s.nodes[0].Restart(s.t) }},
-		{"paused", func(s *shop) { s.nodes[0].Freeze(s.t) }, func(s *shop) { s.nodes[0].Thaw(s.t) }},
-	} {
-		for _, back := range []bool{false, true} {
-			name := c.name
-			if back {
-				name += " and back"
-			}
-			t.Run(name, func(t *testing.T) {
-				s := newShop(t, 2)
-				us := s.login(60)
-				during(us, func() {
-					pause(200 * time.Millisecond)
-					c.trouble(s)
-					pause(pauseFor / 3)
-					if back {
-						c.over(s)
-						pause(500 * time.Millisecond)
-					}
-				}).check(t, "a memcached was "+name, false)
-				s.backends[0].Kill(t)
-				all(us, 32, (*user).increment).check(t, "then a backend was killed", false)
-				t.Logf("unprotected answers: %.0f", s.proxy.Metric(t, "rehydra_session_unprotected_total"))
-			})
-		}
+	for _, c := range nodeTrouble {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t, 2)
+			us := s.login(60)
+			during(us, func() {
+				pause(200 * time.Millisecond)
+				c.begin(s)
+				pause(pauseFor / 2)
+				c.over(s)
+				pause(500 * time.Millisecond)
+			}).check(t, "a memcached was "+c.name, false)
+			s.backends[0].Kill(t)
+			all(us, 32, (*user).increment).check(t, "then a backend was killed", false)
+			t.Logf("unprotected answers: %.0f", s.proxy.Metric(t, "rehydra_session_unprotected_total"))
+		})
+	}
+}
+
+// A memcached and a backend are gone before any user could make another request: the other copy is all there is.
+func TestMemcachedAndBackend(t *testing.T) {
+	for _, c := range nodeTrouble {
+		t.Run(c.name, func(t *testing.T) {
+			s := newShop(t, 2)
+			us := s.login(200)
+			c.begin(s)
+			s.backends[0].Kill(t)
+			all(us, 32, (*user).increment).check(t, "a memcached was "+c.name+" and a backend killed", false)
+		})
 	}
 }
 

@@ -18,7 +18,8 @@ type shop struct {
 	client   *http.Client
 }
 
-func newShop(t *testing.T, backends int) *shop {
+// newShop starts everything; store are further lines of [store].
+func newShop(t *testing.T, backends int, store ...string) *shop {
 	t.Helper()
 	s := &shop{t: t, nodes: []*harness.Memcached{harness.StartMemcached(t), harness.StartMemcached(t)}}
 	pool := harness.Pool{
@@ -36,7 +37,7 @@ func newShop(t *testing.T, backends int) *shop {
 	s.proxy = harness.Start(t, harness.Config{
 		Log:     []string{`access = false`},
 		Session: []string{`save = "sync"`, `save_timeout = "1s"`, `save_failure = "respond"`, `restore_timeout = "10s"`},
-		Store:   harness.Nodes(s.nodes...),
+		Store:   append(harness.Nodes(s.nodes...), store...),
 		Pools:   []harness.Pool{pool},
 	})
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}

@@ -27,7 +27,7 @@ func seed(t *testing.T, own uint64) uint64 {
 }
 
 // TestHistory is a short run of everything; soak_test.go has the long one.
-func TestHistory(t *testing.T) { everything(t, seed(t, 3), 10*time.Second) }
+func TestHistory(t *testing.T) { everything(t, seed(t, 3), 8*time.Second) }
 
 // everything runs all kinds of trouble at once and judges what the users saw.
 func everything(t *testing.T, seed uint64, length time.Duration) {
