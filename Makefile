@@ -26,7 +26,7 @@ build: ## compile bin/rehydra
 demo: build ## proxy, store, three sample backends and a page, in one process
 	bin/rehydra demo
 
-adapters: ## build the Tomcat adapter's two jars
+adapters: ## build the Tomcat adapter's two jars, and that of Kryo
 	@sh scripts/need.sh javac=openjdk-17-jdk-headless mvn=maven
 	mvn -q -B -f adapters/tomcat/pom.xml package
 
@@ -58,9 +58,10 @@ soak: ## faults and the history checker for longer: REHYDRA_SOAK=60s, REHYDRA_SE
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) -run 'Soak|Unfenced' ./e2e/history
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) ./e2e/faults
 
-bench: build ## side by side with HAProxy, in one run; results in bench/results
-	@sh scripts/need.sh haproxy=haproxy
+bench: build ## side by side with HAProxy, and what the session tier costs; results in bench/results
+	@sh scripts/need.sh haproxy=haproxy memcached=memcached
 	go run ./bench
+	go run ./bench --tier --rounds 5
 
 clean: ## remove what was built (downloads in .cache stay)
 	rm -rf bin adapters/tomcat/target adapters/tomcat/*/target

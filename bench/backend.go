@@ -19,6 +19,7 @@ func runBackend(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench backend", flag.ContinueOnError)
 	route := flags.String("route", "", "the backend's name, said in the field X-Node and at the start of the page")
 	body := flags.Int("body", 1024, "bytes of the page")
+	session := flags.String("session", "", "what is said of sessions; empty: nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -33,11 +34,19 @@ func runBackend(ctx context.Context, args []string, out io.Writer) error {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
 	fmt.Fprintf(out, "listening %s\n", listener.Addr())
-	return serveBackend(ctx, listener, page)
+	answer := func(conn net.Conn) { answerRequests(conn, page) }
+	if *session != "" {
+		b, err := newSessionBackend(*session, page)
+		if err != nil {
+			return err
+		}
+		answer = b.answerRequests
+	}
+	return serveBackend(ctx, listener, answer)
 }
 
 // serveBackend answers on listener until ctx ends, and returns when every connection is closed.
-func serveBackend(ctx context.Context, listener net.Listener, page []byte) error {
+func serveBackend(ctx context.Context, listener net.Listener, answer func(net.Conn)) error {
 	var (
 		mu    sync.Mutex
 		open  = map[net.Conn]bool{}
@@ -68,7 +77,7 @@ func serveBackend(ctx context.Context, listener net.Listener, page []byte) error
 			conn.Close() // the connection came between the end and its notice
 		}
 		conns.Go(func() {
-			answerRequests(conn, page)
+			answer(conn)
 			conn.Close()
 			mu.Lock()
 			delete(open, conn)

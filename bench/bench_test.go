@@ -28,7 +28,7 @@ func listen(t *testing.T, route string, body int) string {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- serveBackend(ctx, listener, page) }()
+	go func() { ended <- serveBackend(ctx, listener, func(c net.Conn) { answerRequests(c, page) }) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

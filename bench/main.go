@@ -79,6 +79,7 @@ func parsePlan(args []string) (*plan, error) {
 	binary := flags.String("rehydra", "bin/rehydra", "the binary to measure")
 	peers := flags.String("peers", "haproxy,rehydra", "peers to measure; the first is what the others are compared with")
 	only := flags.String("workloads", "", "workloads to run, by name; empty: all")
+	tier := flags.Bool("tier", false, "measure what the session tier costs, against the same binary without it")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -92,11 +93,15 @@ func parsePlan(args []string) (*plan, error) {
 	if p.rounds < 1 || p.round <= 0 || p.warm < 0 {
 		return nil, fmt.Errorf("rounds %d of %v after %v: wanted at least one round of some length", p.rounds, p.round, p.warm)
 	}
+	all := []Workload{keepAlive1K()}
+	if *tier {
+		p.name, *peers, all = "tier-"+p.name, "rehydra,rehydra-sync-1,rehydra-sync-2,rehydra-async-2", sessionWorkloads()
+	}
 	var err error
 	if p.peers, err = selectPeers(*peers, *binary); err != nil {
 		return nil, err
 	}
-	p.workloads, err = selectWorkloads(*only)
+	p.workloads, err = selectWorkloads(all, *only)
 	return p, err
 }
 
@@ -115,15 +120,20 @@ func selectPeers(list, rehydraBinary string) ([]Peer, error) {
 			peers = append(peers, &haproxy{})
 		case "rehydra":
 			peers = append(peers, &rehydra{binary: rehydraBinary})
+		case "rehydra-sync-1":
+			peers = append(peers, &rehydra{binary: rehydraBinary, copies: 1, save: "sync"})
+		case "rehydra-sync-2":
+			peers = append(peers, &rehydra{binary: rehydraBinary, copies: 2, save: "sync"})
+		case "rehydra-async-2":
+			peers = append(peers, &rehydra{binary: rehydraBinary, copies: 2, save: "async"})
 		default:
-			return nil, fmt.Errorf("unknown peer %q: wanted haproxy or rehydra", name)
+			return nil, fmt.Errorf("unknown peer %q: wanted haproxy, rehydra, rehydra-sync-1, rehydra-sync-2 or rehydra-async-2", name)
 		}
 	}
 	return peers, nil
 }
 
-func selectWorkloads(list string) ([]Workload, error) {
-	all := []Workload{keepAlive1K()}
+func selectWorkloads(all []Workload, list string) ([]Workload, error) {
 	if list == "" {
 		return all, nil
 	}

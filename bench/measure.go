@@ -59,7 +59,7 @@ func (p *plan) measureWorkload(ctx context.Context, w Workload, out io.Writer) (
 	}
 	var backends []Backend
 	for _, route := range routes {
-		proc, address, err := startHelper(ctx, dir, route, self, "backend", "-route", route, "-body", fmt.Sprint(w.Body))
+		proc, address, err := startHelper(ctx, dir, route, self, "backend", "-route", route, "-body", fmt.Sprint(w.Body), "-session", w.Session)
 		if err != nil {
 			return nil, err
 		}

@@ -8,4 +8,5 @@ type Workload struct {
 	Connections int
 	Body        int    // bytes of the response's body
 	Head        string // the request's head, with the session id to fill in for %s
+	Session     string // what the backends say of sessions to a proxy with a session tier, see backend_session.go; "": nothing
 }
