@@ -36,8 +36,33 @@ type checkedConn struct {
 	net.Conn
 	limit int64
 	head  [replyHead]byte
-	have  int   // bytes of the head
-	left  int64 // bytes of the reply after its head
+	have  int    // bytes of the head
+	left  int64  // bytes of the reply after its head
+	held  []byte // the beginning of a request whose value is yet to come
+}
+
+// keepHeld is how much memory for requests a connection keeps between them.
+const keepHeld = 64 << 10
+
+// Write sends a request in one piece. The library writes head and key first and the value after them: two system calls, two packets and two
+// wake-ups of the server for each save, which were a third of what a save costs.
+func (c *checkedConn) Write(p []byte) (int, error) {
+	if len(c.held) == 0 {
+		if len(p) >= replyHead && replyHead+int64(binary.BigEndian.Uint32(p[replyLength:])) > int64(len(p)) {
+			c.held = append(c.held, p...)
+			return len(p), nil
+		}
+		return c.Conn.Write(p)
+	}
+	c.held = append(c.held, p...)
+	_, err := c.Conn.Write(c.held)
+	if c.held = c.held[:0]; cap(c.held) > keepHeld {
+		c.held = nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 func (c *checkedConn) Read(p []byte) (int, error) {
