@@ -2,10 +2,7 @@ package proxy
 
 import (
 	"errors"
-	"strconv"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"rehydra/jvmroute"
 	"rehydra/proxy/http1"
@@ -175,53 +172,4 @@ func (x *exchange) counted(b *upstream.Backend) result {
 	b.Begin()
 	defer b.End()
 	return x.attempt(b)
-}
-
-// answerOptions answers a request that is for the proxy itself: OPTIONS of "*",
-// or with Max-Forwards: 0 (RFC 9110, sections 7.6.2 and 9.3.7).
-func (x *exchange) answerOptions() (next bool) {
-	x.borrowBuffer()
-	x.event.status = 200
-	x.out = append(x.out, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n"...)
-	x.closeClient = x.closeClient || !x.body.whole()
-	x.appendClientConnection()
-	x.out = append(x.out, "\r\n"...)
-	return x.finish()
-}
-
-// refuse answers with a failure of our own. When a part of an answer is out
-// already, all that is left is to cut the connection.
-func (x *exchange) refuse(f failure) (next bool) {
-	x.event.failure = f.reason
-	if x.headSent {
-		x.event.status = x.resp.Status
-		x.abort()
-		return false
-	}
-	x.borrowBuffer()
-	x.out = x.out[:0]
-	x.event.status = f.status
-	if f.status == 400 || f.status == 408 || f.status > 410 && f.status < 500 || f.status == 501 || f.status == 505 || !x.body.whole() {
-		x.closeClient = true // where the next request begins is not known
-	}
-	x.out = http1.AppendStatusLine(x.out, f.status, []byte(fasthttp.StatusMessage(f.status)))
-	x.out = append(x.out, "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nDate: "...)
-	x.out = fasthttp.AppendHTTPDate(x.out, x.event.start)
-	x.out = append(x.out, "\r\n"...)
-	if f.retryAfter {
-		x.out = append(x.out, "Retry-After: 1\r\n"...)
-	}
-	if f.status == 405 {
-		x.out = append(x.out, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"...)
-	}
-	x.out = append(x.out, "Content-Length: "...)
-	x.out = strconv.AppendInt(x.out, int64(len(f.sentence)+1), 10)
-	x.out = append(x.out, "\r\n"...)
-	x.appendClientConnection()
-	x.out = append(x.out, "\r\n"...)
-	if string(x.req.Method) != "HEAD" {
-		x.out = append(x.out, f.sentence...)
-		x.out = append(x.out, '\n')
-	}
-	return x.finish()
 }

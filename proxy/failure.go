@@ -21,6 +21,12 @@ type failure struct {
 	retryAfter bool
 }
 
+// losesPlace reports whether where the next request begins is unknown after f,
+// so that the connection has to end.
+func (f failure) losesPlace() bool {
+	return f.status == 400 || f.status == 408 || f.status > 410 && f.status < 500 || f.status == 501 || f.status == 505
+}
+
 // The failures of the way to a backend. This is the one table that maps an
 // error to a status (RFC 9110, section 15.6).
 var (

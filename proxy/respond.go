@@ -229,14 +229,20 @@ func (x *exchange) appendTrailerField(list []byte) {
 
 // appendClientConnection appends what our connection to the client needs said.
 func (x *exchange) appendClientConnection() {
-	if x.s.draining.Load() {
-		x.closeClient = true // the drain began while the request ran
-	}
+	x.settleClientConnection()
 	switch {
 	case x.closeClient:
 		x.out = append(x.out, "Connection: close\r\n"...)
 	case x.req.Minor == 0:
 		x.out = append(x.out, "Connection: keep-alive\r\n"...)
+	}
+}
+
+// settleClientConnection is the last moment at which the client's connection
+// can be made to end with this answer.
+func (x *exchange) settleClientConnection() {
+	if x.s.draining.Load() {
+		x.closeClient = true // the drain began while the request ran
 	}
 }
 
