@@ -48,6 +48,7 @@ var libraries = map[string][]string{
 	"github.com/cespare/xxhash/v2":        {"sessiontier", "proxy"},
 	"github.com/klauspost/compress":       {"sessiontier"},
 	"golang.org/x/crypto":                 {"sessiontier"},
+	"github.com/pires/go-proxyproto":      {"proxy", "e2e"},
 	"github.com/anishathalye/porcupine":   {"e2e"},
 	"github.com/BurntSushi/toml":          {"cmd"},
 	"github.com/spf13/cobra":              {"cmd"},

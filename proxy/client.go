@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,9 +19,12 @@ const clientBuffer = 4 << 10
 // client is one client connection. Its deadlines roll: each read or write has
 // its own time, and a steady slow transfer is never cut.
 type client struct {
-	conn  net.Conn
+	raw   net.Conn             // the transport, as it was accepted
+	conn  net.Conn             // what HTTP is spoken on: raw, or TLS over it
+	tls   *tls.ConnectionState // nil: there is no TLS
 	r     *bufio.Reader
-	addr  string // remote address without port, for X-Forwarded-For and the log
+	peer  netip.Addr // who is on the other side, or was before a proxy that told us so by a PROXY header
+	addr  string     // the same without port, for X-Forwarded-For and the log
 	state atomic.Int32
 	read  rolling
 	write rolling
@@ -58,41 +63,75 @@ func (r *rolling) due(now time.Time) (time.Time, bool) {
 func (r *rolling) reset() { r.at = time.Time{} }
 
 func newClient(conn net.Conn, readers *sync.Pool) *client {
-	c := &client{conn: conn, addr: conn.RemoteAddr().String()}
-	if host, _, err := net.SplitHostPort(c.addr); err == nil {
-		c.addr = host
+	c := &client{raw: conn, conn: conn}
+	if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		c.peer = at.AddrPort().Addr().Unmap()
+		c.addr = c.peer.String()
+	} else {
+		c.addr = conn.RemoteAddr().String()
 	}
 	c.r = readers.Get().(*bufio.Reader)
 	c.r.Reset(c)
 	return c
 }
 
-// Read reads from the connection within the read limit.
-func (c *client) Read(p []byte) (int, error) {
-	if c.read.limit > 0 {
-		if at, set := c.read.due(time.Now()); set {
-			if err := c.conn.SetReadDeadline(at); err != nil {
-				return 0, err
-			}
-		}
+// secure reports whether the client speaks TLS with us.
+func (c *client) secure() bool { return c.tls != nil }
+
+// protocol is what the client chose by ALPN; "" if nothing.
+func (c *client) protocol() string {
+	if c.tls == nil {
+		return ""
 	}
-	n, err := c.conn.Read(p)
+	return c.tls.NegotiatedProtocol
+}
+
+// Read reads from the connection within the read limit.
+func (c *client) Read(p []byte) (n int, err error) {
+	if c.tls != nil {
+		n, err = c.conn.Read(p)
+	} else {
+		n, err = c.readRaw(p)
+	}
 	c.in += int64(n)
 	return n, err
 }
 
-// Write writes all of p to the connection. The write limit is for a time in
-// which the client takes nothing: one that reads slowly is never cut.
+// Write writes all of p to the connection within the write limit.
 func (c *client) Write(p []byte) (written int, err error) {
-	for stall := (upstream.Stall{}); ; {
-		if at, set := c.write.due(time.Now()); set {
-			if err := c.conn.SetWriteDeadline(at); err != nil {
-				return written, err
+	if c.tls != nil {
+		return c.conn.Write(p)
+	}
+	return c.writeRaw(p)
+}
+
+// readRaw reads from the transport. Where no limit is set, the deadline that
+// stands holds.
+func (c *client) readRaw(p []byte) (int, error) {
+	if c.read.limit > 0 {
+		if at, set := c.read.due(time.Now()); set {
+			if err := c.raw.SetReadDeadline(at); err != nil {
+				return 0, err
 			}
 		}
-		n, err := c.conn.Write(p[written:])
+	}
+	return c.raw.Read(p)
+}
+
+// writeRaw writes all of p to the transport. The write limit is for a time in
+// which the client takes nothing: one that reads slowly is never cut.
+func (c *client) writeRaw(p []byte) (written int, err error) {
+	for stall := (upstream.Stall{}); ; {
+		if c.write.limit > 0 {
+			if at, set := c.write.due(time.Now()); set {
+				if err := c.raw.SetWriteDeadline(at); err != nil {
+					return written, err
+				}
+			}
+		}
+		n, err := c.raw.Write(p[written:])
 		written += n
-		if err == nil || !isTimeout(err) || stall.Over(c.conn, n) {
+		if err == nil || c.write.limit == 0 || !isTimeout(err) || stall.Over(c.raw, n) {
 			return written, err
 		}
 	}
@@ -105,7 +144,7 @@ func (c *client) setReadLimit(d time.Duration) { c.read.limit = d }
 func (c *client) setReadEnd(d time.Duration) error {
 	c.read.limit = 0
 	c.read.reset()
-	return c.conn.SetReadDeadline(time.Now().Add(d))
+	return c.raw.SetReadDeadline(time.Now().Add(d))
 }
 
 // linger closes the connection so that the client can read what was sent to it:

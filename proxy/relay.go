@@ -124,9 +124,13 @@ func (x *exchange) finish() (next bool) {
 func (x *exchange) abort() {
 	x.out = x.out[:0]
 	x.closeClient = true
-	if tcp, ok := x.c.conn.(*net.TCPConn); ok && x.coding == codeClose {
+	if x.coding != codeClose {
+		return
+	}
+	if tcp, ok := x.c.raw.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // it fails only on a connection that is broken already
 	}
+	_ = x.c.raw.Close() // at once: closing TLS would say that this was all
 }
 
 func (x *exchange) trailerLimits() http1.TrailerLimits {

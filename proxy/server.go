@@ -3,8 +3,6 @@ package proxy
 import (
 	"bufio"
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -46,12 +44,16 @@ type Server struct {
 	buffers sync.Pool // *[]byte of relayBuffer
 
 	requests atomic.Pointer[map[string]*requestCount] // by pool; the map is replaced, never changed
+	front    atomic.Pointer[Front]
+	counts   counts
+	// http2 serves a connection whose client chose "h2", until it is to be closed; nil: it is not offered.
+	http2 func(*client)
 
 	ctx    context.Context // of the work that a request does in the session tier
 	cancel context.CancelFunc
 
 	mu        sync.Mutex
-	listeners []net.Listener
+	listeners []listener
 	clients   map[*client]struct{}
 	draining  atomic.Bool
 	running   sync.WaitGroup
@@ -64,6 +66,7 @@ func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.L
 	s.buffers.New = func() any { b := make([]byte, 0, relayBuffer); return &b }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.requests.Store(&map[string]*requestCount{})
+	s.front.Store(&Front{})
 	s.SetRouting(routing)
 	return s
 }
@@ -78,70 +81,8 @@ func (s *Server) SetRouting(r *Routing) {
 // Routing returns the routing in force.
 func (s *Server) Routing() *Routing { return s.routing.Load() }
 
-// Listen opens the addresses, all of them or none. It does not accept yet.
-func (s *Server) Listen(addresses []string) error {
-	var opened []net.Listener
-	for _, address := range addresses {
-		ln, err := net.Listen("tcp", address)
-		if err != nil {
-			for _, ln := range opened {
-				_ = ln.Close() // nothing was accepted on it
-			}
-			return fmt.Errorf("cannot listen on %q: %w", address, err)
-		}
-		opened = append(opened, ln)
-	}
-	s.mu.Lock()
-	s.listeners = append(s.listeners, opened...)
-	s.mu.Unlock()
-	return nil
-}
-
-// Addresses returns the addresses that are open, with the ports that were chosen.
-func (s *Server) Addresses() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	addresses := make([]string, len(s.listeners))
-	for i, ln := range s.listeners {
-		addresses[i] = ln.Addr().String()
-	}
-	return addresses
-}
-
-// Start begins to accept on every listener.
-func (s *Server) Start() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, ln := range s.listeners {
-		s.running.Go(func() { s.accept(ln) })
-	}
-}
-
-// acceptPause is how long accepting rests after an error that will pass, such
-// as having no descriptor left.
-const acceptPause = 50 * time.Millisecond
-
-func (s *Server) accept(ln net.Listener) {
-	for {
-		conn, err := ln.Accept()
-		if err == nil {
-			s.running.Go(func() { s.serve(conn) })
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-time.After(acceptPause):
-		}
-	}
-}
-
 // serve owns one client connection until it is closed.
-func (s *Server) serve(conn net.Conn) {
+func (s *Server) serve(conn net.Conn, kind Kind) {
 	c := newClient(conn, &s.readers)
 	if !s.add(c) {
 		_ = conn.Close() // the server drains: nothing was promised to this client
@@ -150,7 +91,8 @@ func (s *Server) serve(conn net.Conn) {
 	defer func() {
 		fault := recover()
 		s.remove(c)
-		_ = conn.Close() // the last word was said; an error now changes nothing
+		c.write.limit = 0  // closing TLS has a time of its own
+		_ = c.conn.Close() // the last word was said; an error now changes nothing
 		if fault != nil {
 			// Its reader is not given back: nobody knows who still uses it.
 			s.log.Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("panic in a connection")
@@ -159,7 +101,13 @@ func (s *Server) serve(conn net.Conn) {
 		c.r.Reset(nil)
 		s.readers.Put(c.r)
 	}()
-	c.loop(s)
+	switch {
+	case !c.greet(s, kind):
+	case c.protocol() == "h2" && s.http2 != nil:
+		s.http2(c)
+	default:
+		c.loop(s)
+	}
 }
 
 func (s *Server) add(c *client) bool {
@@ -188,7 +136,7 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	}
 	for c := range s.clients {
 		if c.state.CompareAndSwap(stateIdle, stateClosed) {
-			_ = c.conn.Close()
+			_ = c.raw.Close()
 		}
 	}
 	s.mu.Unlock()
@@ -211,7 +159,7 @@ func (s *Server) cutAll() int {
 	defer s.mu.Unlock()
 	s.cancel() // before: see exchange.connect
 	for c := range s.clients {
-		_ = c.conn.Close() // it is cut, whatever Close says
+		_ = c.raw.Close() // it is cut, whatever Close says
 		if b := c.backend.Load(); b != nil {
 			_ = b.Close()
 		}

@@ -27,7 +27,8 @@ func (x *exchange) tunnel(b *upstream.Backend, c *upstream.Conn) (next bool) {
 	x.returnBuffer()
 	x.c.state.Store(stateTunnel)
 	var noDeadline time.Time
-	if x.c.conn.SetDeadline(noDeadline) != nil || c.NetConn().SetDeadline(noDeadline) != nil {
+	x.c.read.limit, x.c.write.limit = 0, 0
+	if x.c.raw.SetDeadline(noDeadline) != nil || c.NetConn().SetDeadline(noDeadline) != nil {
 		return false
 	}
 	early := append([]byte(nil), peeked(x.c.r)...)

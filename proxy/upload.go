@@ -225,7 +225,7 @@ func (u *upload) stopPump() {
 	default:
 		u.pump.stop.Store(true)
 		_ = u.pump.c.Close()
-		_ = u.x.c.conn.SetReadDeadline(time.Unix(1, 0)) // in the past: a read that waits ends
+		_ = u.x.c.raw.SetReadDeadline(time.Unix(1, 0)) // in the past: a read that waits ends
 		<-u.pump.done
 		u.x.c.read.reset()
 		u.lost = true

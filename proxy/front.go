@@ -1,0 +1,29 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"net/netip"
+)
+
+// Front is what clients are spoken to with, and what is believed of them: immutable, and replaced as a whole.
+type Front struct {
+	// TLS is for the listeners of that kind; nil refuses their connections. Its NextProtos are what is spoken: "http/1.1" and,
+	// once the server can, "h2".
+	TLS *tls.Config
+	// ProxyProtocol holds the peers whose connections begin with a PROXY header, of version 1 or 2, and nobody else's do.
+	ProxyProtocol []netip.Prefix
+}
+
+// SetFront replaces the front for connections that are accepted from now on.
+func (s *Server) SetFront(f *Front) { s.front.Store(f) }
+
+// within reports whether a peer's address is in one of the prefixes.
+func within(prefixes []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap()
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
