@@ -12,17 +12,17 @@ import (
 
 // codec makes copies of envelopes and reads them: compressed above a size, then sealed if there are keys, else with a checksum.
 type codec struct {
-	keys          atomic.Pointer[Keyring] // nil: copies are not sealed
-	compressAbove int                     // bytes of state; 0: never
+	sealing       atomic.Pointer[sealing]
+	compressAbove int // bytes of state; 0: never
 	packer        *zstd.Encoder
 	unpacker      *zstd.Decoder
 	maxState      int
 }
 
 // newCodec returns a codec for states of at most maxState bytes.
-func newCodec(keys *Keyring, compressAbove, maxState int) (*codec, error) {
+func newCodec(seal sealing, compressAbove, maxState int) (*codec, error) {
 	c := &codec{compressAbove: compressAbove, maxState: maxState}
-	c.keys.Store(keys)
+	c.sealing.Store(&seal)
 	var err error
 	if c.packer, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
 		return nil, fmt.Errorf("cannot set up compression: %w", err)
@@ -40,14 +40,13 @@ func (c *codec) encode(e *envelope, k Key, storeKey string) ([]byte, error) {
 		return nil, err
 	}
 	state, whole := c.pack(e.state)
-	keys := c.keys.Load()
-	if keys == nil {
+	key := c.sealing.Load().writer()
+	if key == nil {
 		b := make([]byte, 0, e.namesLength(k)+len(state)+checksumLength)
 		b = e.appendHead(b, k, envelopeFormat, len(state), whole)
 		b = append(b, state...)
 		return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b)), nil
 	}
-	key := keys.writing()
 	b := make([]byte, 0, e.namesLength(k)+1+len(key.id)+key.aead.NonceSize()+len(state)+key.aead.Overhead())
 	b = e.appendHead(b, k, sealedFormat, len(state), whole)
 	b = append(b, byte(len(key.id)))
@@ -77,24 +76,25 @@ func (c *codec) pack(state []byte) (packed []byte, whole int) {
 	return packed, len(state)
 }
 
-// decode reads a copy strictly and only if it is one of key k under storeKey. With keys only what they sealed is believed, without
-// keys only what is not sealed. The state returned may be a part of b.
+// decode reads a copy strictly and only if it is one of key k under storeKey. With keys what they sealed is believed, and, unless it
+// must be sealed, what is not; without keys only the latter. The state returned may be a part of b.
 func (c *codec) decode(b []byte, k Key, storeKey string) (envelope, error) {
 	h, err := decodeHead(b, k)
 	if err != nil {
 		return envelope{}, err
 	}
 	var state []byte
-	keys := c.keys.Load()
+	seal := c.sealing.Load()
+	var by *sealKey
 	switch {
-	case keys == nil && h.format == envelopeFormat:
+	case h.format == envelopeFormat && seal.believesPlain():
 		state, err = checked(b, h)
-	case keys == nil:
-		err = errNoKeys
-	case h.format != sealedFormat:
+	case h.format == envelopeFormat:
 		err = errUnsealed
+	case seal.keys == nil:
+		err = errNoKeys
 	default:
-		state, err = keys.open(b, h, storeKey)
+		state, by, err = seal.keys.open(b, h, storeKey)
 	}
 	if err != nil {
 		return envelope{}, err
@@ -102,6 +102,7 @@ func (c *codec) decode(b []byte, k Key, storeKey string) (envelope, error) {
 	if h.state, err = c.unpack(state, h.whole); err != nil {
 		return envelope{}, err
 	}
+	h.outdated = by != seal.writer()
 	return h.envelope, nil
 }
 

@@ -15,7 +15,7 @@ import (
 
 func testCodec(t testing.TB, keys *Keyring, compressAbove int) *codec {
 	t.Helper()
-	c, err := newCodec(keys, compressAbove, 1_000_000)
+	c, err := newCodec(sealing{keys: keys}, compressAbove, 1_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func testCodec(t testing.TB, keys *Keyring, compressAbove int) *codec {
 
 // plain is a codec without keys and compression.
 var plain = func() *codec {
-	c, err := newCodec(nil, 0, 1_000_000)
+	c, err := newCodec(sealing{}, 0, 1_000_000)
 	if err != nil {
 		panic(err)
 	}
@@ -141,7 +141,7 @@ func TestKeysRotate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range [][]string{{"a", "b"}, {"b", "a"}} {
-		c.keys.Store(keyring(t, step...))
+		c.sealing.Store(&sealing{keys: keyring(t, step...)})
 		if _, err := c.decode(old, k, k.storeKey()); err != nil {
 			t.Errorf("with the keys %v: %v", step, err)
 		}
@@ -150,7 +150,7 @@ func TestKeysRotate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.keys.Store(keyring(t, "b"))
+	c.sealing.Store(&sealing{keys: keyring(t, "b")})
 	if _, err := c.decode(fresh, k, k.storeKey()); err != nil {
 		t.Errorf("sealed by the new key: %v", err)
 	}

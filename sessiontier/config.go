@@ -31,6 +31,7 @@ type Config struct {
 	EmbeddedBytes int64 // memory of the embedded store; 256 MiB
 
 	Keys          *Keyring // that seal copies; nil: a copy is only checksummed
+	Sealing       Sealing  // what Keys are for; SealStrict
 	CompressAbove int      // bytes of state above which copies are compressed; 0: none is
 
 	QueueLength  int           // sessions that may wait in SaveAsync; 10,000

@@ -22,6 +22,7 @@ type envelope struct {
 	stored      int64 // ms since 1970 at which this copy was written
 	ttl         time.Duration
 	state       []byte
+	outdated    bool // of what was read: it is not sealed, or not by the key, as it would be if it were written now
 }
 
 // The layout, big endian; README.md has it as a table.

@@ -90,7 +90,7 @@ func (t *Tier) heal(ctx context.Context) {
 
 // walk is one walk over all nodes that are alive, for the nodes that came back. settled: there is nothing to try again.
 func (t *Tier) walk(ctx context.Context, back nodeSet) (settled bool) {
-	returns := t.comings()
+	returns, seal := t.comings(), t.codec.sealing.Load()
 	w := &walk{t: t, begun: time.Now(), next: time.Now()}
 	absent := false
 	t.log.Info().Strs("nodes", t.names(back)).Msg("store healing begins")
@@ -115,19 +115,20 @@ func (t *Tier) walk(ctx context.Context, back nodeSet) (settled bool) {
 	if ctx.Err() != nil {
 		return true
 	}
-	settled = !w.failed.Load()
+	// What was sealed anew was written by somebody who had other keys, maybe a moment ago: only a walk that finds nothing of the kind is the last.
+	settled = !w.failed.Load() && w.resealed.Load() == 0
 	complete := settled && !w.unlisted && !absent
 	t.log.Info().Strs("nodes", t.names(back)).Bool("complete", complete).Uint64("sessions", w.seen.Load()).
-		Uint64("copied", w.copied.Load()).Uint64("unreadable", w.unreadable.Load()).Uint64("too_large", w.tooLarge.Load()).
-		Dur("took", time.Since(w.begun)).Msg("store healing ends")
+		Uint64("copied", w.copied.Load()).Uint64("resealed", w.resealed.Load()).Uint64("unreadable", w.unreadable.Load()).
+		Uint64("too_large", w.tooLarge.Load()).Dur("took", time.Since(w.begun)).Msg("store healing ends")
 
 	h := t.healer
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := t.comings()
 	for i := range t.nodes {
-		if !back.has(i) || !settled || absent || now[i] != returns[i] {
-			continue // it lacks some yet, or came back once more since the walk began
+		if !back.has(i) || !settled || absent || now[i] != returns[i] || t.codec.sealing.Load() != seal {
+			continue // it lacks some yet, came back once more since the walk began, or holds what is to be sealed otherwise by now
 		}
 		h.wanted &^= 1 << i
 		if complete {

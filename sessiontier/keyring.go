@@ -121,11 +121,11 @@ func validKeyID(id []byte) bool {
 // writing is the key that seals.
 func (r *Keyring) writing() *sealKey { return &r.keys[0] }
 
-// open returns the state of a sealed copy. It fails closed: a byte changed anywhere, another store key or an unknown key is an error.
-func (r *Keyring) open(b []byte, h head, storeKey string) ([]byte, error) {
+// open returns the state of a sealed copy, and the key that sealed it. It fails closed: a byte changed anywhere, another store key or an unknown key is an error.
+func (r *Keyring) open(b []byte, h head, storeKey string) ([]byte, *sealKey, error) {
 	rest := b[h.names:]
 	if len(rest) < 1 || len(rest) < 1+int(rest[0]) {
-		return nil, errLengths
+		return nil, nil, errLengths
 	}
 	id, rest := rest[1:1+int(rest[0])], rest[1+int(rest[0]):]
 	for i := range r.keys {
@@ -134,15 +134,15 @@ func (r *Keyring) open(b []byte, h head, storeKey string) ([]byte, error) {
 			continue
 		}
 		if len(rest) != key.aead.NonceSize()+h.packed+key.aead.Overhead() {
-			return nil, errLengths
+			return nil, nil, errLengths
 		}
 		nonce, sealed := rest[:key.aead.NonceSize()], rest[key.aead.NonceSize():]
 		before := b[:len(b)-len(sealed)]
 		state, err := key.aead.Open(nil, nonce, sealed, additional(storeKey, before))
 		if err != nil {
-			return nil, errSeal
+			return nil, nil, errSeal
 		}
-		return state, nil
+		return state, key, nil
 	}
-	return nil, errKey
+	return nil, nil, errKey
 }

@@ -214,11 +214,11 @@ func TestSealingBegins(t *testing.T) {
 	sealed.mustSave(t, k, rec("1.2", "node1", "b"))
 	sealed.wantRecord(t, k, "1.2", "node1", "b")
 	before.wantLookup(t, k, ErrNotFound) // nor the other way round
-	if err := sealed.SetKeys(keyring(t, "b", "a")); err != nil {
+	if err := sealed.SetKeys(keyring(t, "b", "a"), SealStrict); err != nil {
 		t.Fatal(err)
 	}
 	sealed.wantRecord(t, k, "1.2", "node1", "b")
-	if err := sealed.SetKeys(keyring(t, "b")); err != nil { // too early: nothing was stored under b yet
+	if err := sealed.SetKeys(keyring(t, "b"), SealStrict); err != nil { // too early: nothing was stored under b yet
 		t.Fatal(err)
 	}
 	sealed.wantLookup(t, k, ErrNotFound)

@@ -14,7 +14,7 @@ type walk struct {
 	unlisted    bool      // a node does not list its keys
 	failed      atomic.Bool
 
-	seen, copied, unreadable, tooLarge atomic.Uint64
+	seen, copied, resealed, unreadable, tooLarge atomic.Uint64
 }
 
 // mend stores the session of a key that node `source` listed on the nodes where a copy of it is missing or older; a tombstone also in place of
@@ -48,8 +48,33 @@ func (w *walk) mend(ctx context.Context, source int, l *listed) error {
 		life = rest
 	}
 	v := w.t.lookBeside(ctx, k, l.key, source, entry{found: true, env: env, tok: tok, size: len(value)})
+	if env.outdated && v.newest.compare(&env) <= 0 {
+		if err := w.reseal(ctx, v, source, &env, life); err != nil {
+			return err
+		}
+	}
 	if w.isFor(v, source) {
 		return w.complete(ctx, v, &env, life)
+	}
+	return nil
+}
+
+// reseal writes a copy again where it is, since its seal is not the one that copies are written with now.
+func (w *walk) reseal(ctx context.Context, v *view, source int, env *envelope, life time.Duration) error {
+	value, err := w.t.codec.encode(env, v.key, v.storeKey)
+	if err != nil {
+		w.unreadable.Add(1)
+		return nil //nolint:nilerr // counted: the walk goes on with the next key
+	}
+	_, err = w.t.nodes[source].put(ctx, v.storeKey, value, life, v.entries[source].tok)
+	switch {
+	case err == nil, errors.Is(err, errConflict): // or somebody else was faster, under whatever key: the next walk will see
+		w.resealed.Add(1)
+		w.t.counters.resealed.Add(1)
+	case errors.Is(err, errTooLarge):
+		w.tooLarge.Add(1)
+	default:
+		return err
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import "sync/atomic"
 type counters struct {
 	saves, savedBytes, touches, lookups, unknown, claims, ends atomic.Uint64
 	fenced, conflicts, incomplete, tooLarge, corrupt, dropped  atomic.Uint64
-	endsDropped, healed                                        atomic.Uint64
+	endsDropped, healed, resealed                              atomic.Uint64
 }
 
 // Stats are a tier's counters since it was opened, and its state now.
@@ -26,6 +26,7 @@ type Stats struct {
 	Dropped      uint64 // queued saves dropped
 	EndsDropped  uint64 // tombstones for nodes that were down, dropped since too many wait
 	Healed       uint64 // copies stored by healing
+	Resealed     uint64 // copies that healing has sealed anew, since the key that seals, or whether there is one, had changed
 	Healing      int    // nodes that came back, or are new, and whose copies are not yet all there again
 	Queued       int    // sessions that wait in the queue or are being saved from it
 	EmbeddedUsed int64  // bytes in the embedded store
@@ -67,7 +68,7 @@ func (t *Tier) Stats() Stats {
 		UnknownHits: c.unknown.Load(), Claims: c.claims.Load(), Ends: c.ends.Load(), Fenced: c.fenced.Load(),
 		Conflicts: c.conflicts.Load(), Incomplete: c.incomplete.Load(), TooLarge: c.tooLarge.Load(), Corrupt: c.corrupt.Load(),
 		Dropped: c.dropped.Load(), EndsDropped: c.endsDropped.Load(), Queued: t.queue.len(),
-		Healed: c.healed.Load(), Healing: t.healer.pending().len(),
+		Healed: c.healed.Load(), Resealed: c.resealed.Load(), Healing: t.healer.pending().len(),
 	}
 	heals := t.healer.completed()
 	for i, n := range t.nodes {

@@ -2,7 +2,6 @@ package sessiontier
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -45,7 +44,7 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	codec, err := newCodec(cfg.Keys, cfg.CompressAbove, cfg.MaxState)
+	codec, err := newCodec(sealing{keys: cfg.Keys, mode: cfg.Sealing}, cfg.CompressAbove, cfg.MaxState)
 	if err != nil {
 		return nil, err
 	}
@@ -109,16 +108,6 @@ func (t *Tier) enter() bool {
 	}
 	t.running.Add(1)
 	return true
-}
-
-// SetKeys takes other keys into use for the copies that are written and read from now on. A tier that was opened without keys gets
-// none, and one with keys keeps some: what is stored would be unreadable at once.
-func (t *Tier) SetKeys(keys *Keyring) error {
-	if (keys == nil) != (t.codec.keys.Load() == nil) {
-		return errors.New("cannot begin or end the sealing of copies while running: wanted a restart")
-	}
-	t.codec.keys.Store(keys)
-	return nil
 }
 
 // Drain waits until the queue of SaveAsync is empty, or ctx ends: then the error is that of ctx.

@@ -95,6 +95,7 @@ type StoreConfig struct {
 	Timeout       time.Duration `toml:"timeout"`
 	Retry         time.Duration `toml:"retry"`
 	SealKeyFile   string        `toml:"seal_key_file"`  // "" = copies are only checksummed
+	Sealing       string        `toml:"sealing"`        // "strict", "adopt" or "off"
 	CompressAbove Size          `toml:"compress_above"` // bytes of state; 0 = copies are not compressed
 	HealRate      int           `toml:"heal_rate"`      // sessions a second; 0 = no healing
 	EmbeddedBytes Size          `toml:"embedded_bytes"` // memory of the embedded store

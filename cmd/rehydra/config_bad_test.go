@@ -89,6 +89,10 @@ func TestBadInput(t *testing.T) {
 			`5: session.lock_pattern: given "", wanted a regular expression (RE2), for session.lock = "pattern"`}},
 		{"a key file that is not there", "[session]\ntoken = \"t\"\n" + goodStore + "seal_key_file = \"keys\"\n" + plainPool, []string{
 			"5: store.seal_key_file: given \"keys\", which cannot be used: cannot read key file: stat keys: no such file or directory, wanted a file with mode 0600 and a line `<key id> <base64 of 32 bytes>` for each key, as rehydra keygen writes it"}},
+		{"sealing", "[session]\ntoken = \"t\"\n" + goodStore + "sealing = \"on\"\n" + plainPool, []string{
+			`5: store.sealing: given "on", wanted "strict" or "adopt" or "off"`}},
+		{"sealing without keys", "[session]\ntoken = \"t\"\n" + goodStore + "sealing = \"adopt\"\n" + plainPool, []string{
+			`5: store.sealing: given "adopt" without store.seal_key_file, wanted store.seal_key_file beside it`}},
 		{"numbers", "[session]\nsave_timeout = \"0s\"\nrestore_timeout = \"-2s\"\nasync_queue = 0\ninline_limit = -1\nmax_state = 0\n" + plainPool, []string{
 			"2: session.save_timeout: given 0s, wanted a duration over 0", "3: session.restore_timeout: given -2s, wanted a duration over 0",
 			"4: session.async_queue: given 0, wanted 1 to 10000000", "5: session.inline_limit: given -1, wanted 0 to 65536",

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-
-	"rehydra/sessiontier"
 )
 
 // maxHealRate is far above what a node answers.
@@ -36,21 +34,6 @@ func (c checker) store() {
 			}
 		}
 	}
-}
-
-// sealKeys reads the key file. Its problems name lines of that file, and show no key.
-func (c checker) sealKeys() {
-	s := &c.cfg.Store
-	if s.SealKeyFile == "" {
-		return
-	}
-	keys, err := sessiontier.LoadKeyring(c.beside(s.SealKeyFile))
-	if err != nil {
-		c.bad("store.seal_key_file", fmt.Sprintf("%q, which cannot be used: %v", s.SealKeyFile, err),
-			"a file with mode 0600 and a line `<key id> <base64 of 32 bytes>` for each key, as rehydra keygen writes it")
-		return
-	}
-	s.Keys = keys
 }
 
 // nodes checks that names and addresses are there once, and that failover_only names some of them.

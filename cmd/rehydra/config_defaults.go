@@ -39,6 +39,7 @@ func DefaultConfig() Config {
 			Copies:        2,
 			Timeout:       100 * time.Millisecond,
 			Retry:         time.Second,
+			Sealing:       "strict",
 			HealRate:      2000,
 			EmbeddedBytes: 256 << 20,
 		},

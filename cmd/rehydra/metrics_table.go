@@ -55,6 +55,8 @@ func plainMetrics() []family[*snapshot] {
 			read: func(s *snapshot) float64 { return float64(s.store.Healing) }},
 		{name: "store_healed_copies_total", kind: counter, help: "Copies stored by healing.",
 			read: func(s *snapshot) float64 { return n(s.store.Healed) }},
+		{name: "store_resealed_copies_total", kind: counter, help: "Copies that healing has sealed with another key, for the first time, or no longer.",
+			read: func(s *snapshot) float64 { return n(s.store.Resealed) }},
 		{name: "store_embedded_bytes", kind: gauge, help: "Bytes in the embedded store.",
 			read: func(s *snapshot) float64 { return float64(s.store.EmbeddedUsed) }},
 		{name: "store_embedded_evictions_total", kind: counter, help: "Sessions that the embedded store dropped for room.",

@@ -118,7 +118,7 @@ func (p *program) Reload(cfg *Config) error {
 		return err
 	}
 	if p.store != nil {
-		if err := p.store.SetKeys(cfg.Store.Keys); err != nil {
+		if err := p.store.SetKeys(cfg.Store.Keys, cfg.Store.sealing()); err != nil {
 			next.Table.Close()
 			return err
 		}
@@ -155,12 +155,6 @@ func restartNeeded(old, cfg *Config) error {
 		}
 	}
 	return errors.Join(fixed...)
-}
-
-// withoutKeys is c without what a reload may change: the keys in the file, not the file.
-func withoutKeys(c StoreConfig) StoreConfig {
-	c.Keys = nil
-	return c
 }
 
 // build makes the routing that cfg describes; what old knows of backends and

@@ -30,6 +30,7 @@ func storeConfig(cfg *Config) sessiontier.Config {
 		MaxState:      cfg.Session.MaxState,
 		EmbeddedBytes: int64(cfg.Store.EmbeddedBytes),
 		Keys:          cfg.Store.Keys,
+		Sealing:       cfg.Store.sealing(),
 		CompressAbove: int(cfg.Store.CompressAbove),
 		HealRate:      cfg.Store.HealRate,
 		QueueLength:   cfg.Session.AsyncQueue,
