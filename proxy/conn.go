@@ -30,11 +30,11 @@ func (c *client) loop(s *Server) {
 			return
 		}
 		c.setReadLimit(s.limits.KeepAliveTimeout)
-		if s.draining.Load() {
+		if s.closing.Load() {
 			return
 		}
 		c.state.Store(stateIdle)
-		if s.draining.Load() {
+		if s.closing.Load() {
 			return
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,8 +30,31 @@ func (k Kind) String() string {
 // listener is one open address.
 type listener struct {
 	net.Listener
-	kind Kind
+	address string // as it was asked for: port 0 is no port yet
+	kind    atomic.Uint32
+	retired chan struct{} // closed when no more is accepted
+	once    sync.Once
 }
+
+// end stops accepting.
+func (l *listener) end() {
+	l.once.Do(func() {
+		close(l.retired)
+		_ = l.Close() // an error leaves nothing to do
+	})
+}
+
+// Opener opens a listener for an address, host:port.
+type Opener func(address string) (net.Listener, error)
+
+// openTCP is the Opener of a server that was given none.
+func openTCP(address string) (net.Listener, error) {
+	var config net.ListenConfig
+	return config.Listen(context.Background(), "tcp", address)
+}
+
+// OpenWith makes Listen, ListenTLS and Relisten open addresses with open. It is to be called before them.
+func (s *Server) OpenWith(open Opener) { s.open = open }
 
 // Listen opens the addresses for plain HTTP, all of them or none. It does not accept yet.
 func (s *Server) Listen(addresses []string) error { return s.listen(Plain, addresses) }
@@ -39,22 +64,31 @@ func (s *Server) Listen(addresses []string) error { return s.listen(Plain, addre
 func (s *Server) ListenTLS(addresses []string) error { return s.listen(TLS, addresses) }
 
 func (s *Server) listen(kind Kind, addresses []string) error {
-	var opened []listener
-	var config net.ListenConfig
-	for _, address := range addresses {
-		ln, err := config.Listen(context.Background(), "tcp", address)
-		if err != nil {
-			for _, ln := range opened {
-				_ = ln.Close() // nothing was accepted on it
-			}
-			return fmt.Errorf("cannot listen on %q: %w", address, err)
-		}
-		opened = append(opened, listener{ln, kind})
+	opened, err := s.openAll(kind, addresses)
+	if err != nil {
+		return err
 	}
 	s.mu.Lock()
 	s.listeners = append(s.listeners, opened...)
 	s.mu.Unlock()
 	return nil
+}
+
+// openAll opens addresses, all of them or none.
+func (s *Server) openAll(kind Kind, addresses []string) (opened []*listener, err error) {
+	for _, address := range addresses {
+		ln, err := s.open(address)
+		if err != nil {
+			for _, l := range opened {
+				l.end() // nothing was accepted on it
+			}
+			return nil, fmt.Errorf("cannot listen on %q: %w", address, err)
+		}
+		l := &listener{Listener: ln, address: address, retired: make(chan struct{})}
+		l.kind.Store(uint32(kind))
+		opened = append(opened, l)
+	}
+	return opened, nil
 }
 
 // Addresses returns the addresses that are open, with the ports that were chosen, in the order in which they were opened.
@@ -81,11 +115,11 @@ func (s *Server) Start() {
 // as having no descriptor left.
 const acceptPause = 50 * time.Millisecond
 
-func (s *Server) accept(ln listener) {
+func (s *Server) accept(ln *listener) {
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
-			s.running.Go(func() { s.serve(conn, ln.kind) })
+			s.running.Go(func() { s.serve(conn, Kind(ln.kind.Load())) })
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -93,7 +127,7 @@ func (s *Server) accept(ln listener) {
 		}
 		s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
 		select {
-		case <-s.ctx.Done():
+		case <-ln.retired:
 			return
 		case <-time.After(acceptPause):
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,15 +54,18 @@ type Server struct {
 	cancel context.CancelFunc
 
 	mu        sync.Mutex
-	listeners []listener
+	open      Opener
+	listeners []*listener
+	retiring  []*listener // that a reload took away
 	clients   map[*client]struct{}
-	draining  atomic.Bool
+	draining  atomic.Bool // no connection gets more than the request that it is in, or about to send
+	closing   atomic.Bool // idle and new connections are closed
 	running   sync.WaitGroup
 }
 
 // NewServer returns a server without listeners.
 func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.Logger) *Server {
-	s := &Server{limits: limits, log: log, access: access, clients: make(map[*client]struct{})}
+	s := &Server{open: openTCP, limits: limits, log: log, access: access, clients: make(map[*client]struct{})}
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, clientBuffer) }
 	s.buffers.New = func() any { b := make([]byte, 0, relayBuffer); return &b }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -113,7 +117,7 @@ func (s *Server) serve(conn net.Conn, kind Kind) {
 func (s *Server) add(c *client) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining.Load() {
+	if s.closing.Load() {
 		return false
 	}
 	s.clients[c] = struct{}{}
@@ -131,8 +135,9 @@ func (s *Server) remove(c *client) {
 func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	s.draining.Store(true)
 	s.mu.Lock()
-	for _, ln := range s.listeners {
-		_ = ln.Close() // an error leaves nothing to do
+	s.closing.Store(true)
+	for _, ln := range slices.Concat(s.listeners, s.retiring) {
+		ln.end()
 	}
 	for c := range s.clients {
 		if c.state.CompareAndSwap(stateIdle, stateClosed) {

@@ -1,0 +1,141 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+)
+
+// retireTime is how long a listener that a reload takes away still accepts: for the clients whose connections the kernel had made before, or was making.
+// A SYN-ACK that is lost is sent again after one second (RFC 6298, section 2).
+const retireTime = 1500 * time.Millisecond
+
+// Relisten is a change of the addresses of a running server. New ones are open already; nothing else has happened until Apply or Discard, one of which
+// is to be called.
+type Relisten struct {
+	s      *Server
+	next   []*listener // all that there will be
+	kinds  []Kind      // of next
+	opened []*listener // those of next that are new
+	gone   []*listener
+}
+
+// Relisten opens the addresses that the server does not listen on yet. An address that is there stays as it is, also when it changes between plain and TLS.
+// After an error nothing has changed. It is not called twice at once.
+func (s *Server) Relisten(plain, tls []string) (*Relisten, error) {
+	r := &Relisten{s: s}
+	s.mu.Lock()
+	r.gone = slices.Clone(s.listeners)
+	s.mu.Unlock()
+	for kind, addresses := range [...][]string{Plain: plain, TLS: tls} {
+		var missing []string
+		for _, address := range addresses {
+			if !r.keep(address, Kind(kind)) {
+				missing = append(missing, address)
+			}
+		}
+		opened, err := s.openAll(Kind(kind), missing)
+		if err != nil {
+			r.Discard()
+			return nil, err
+		}
+		for _, l := range opened {
+			r.next, r.kinds = append(r.next, l), append(r.kinds, Kind(kind))
+		}
+		r.opened = append(r.opened, opened...)
+	}
+	return r, nil
+}
+
+// keep takes a listener for an address over, if there is one left.
+func (r *Relisten) keep(address string, kind Kind) bool {
+	at := slices.IndexFunc(r.gone, func(l *listener) bool { return l.address == address })
+	if at < 0 {
+		return false
+	}
+	r.next, r.kinds = append(r.next, r.gone[at]), append(r.kinds, kind)
+	r.gone = slices.Delete(r.gone, at, at+1)
+	return true
+}
+
+// Apply accepts on the new addresses, and stops accepting on those that are gone once their last clients are in.
+func (r *Relisten) Apply() {
+	s := r.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		for _, l := range r.opened {
+			l.end()
+		}
+		return
+	}
+	s.listeners = r.next
+	for i, l := range r.next {
+		l.kind.Store(uint32(r.kinds[i]))
+	}
+	for _, l := range r.opened {
+		s.running.Go(func() { s.accept(l) })
+	}
+	for _, l := range r.gone {
+		s.retiring = append(s.retiring, l)
+		s.running.Go(func() { s.retire(l) })
+	}
+}
+
+// Discard closes what was opened.
+func (r *Relisten) Discard() {
+	for _, l := range r.opened {
+		l.end()
+	}
+}
+
+// refuser is a listener that can let the kernel make no more connections, while those that it has made can still be accepted.
+type refuser interface{ Refuse() error }
+
+// retire closes a listener without losing a client. Closing it at once would reset the connections that wait to be accepted.
+func (s *Server) retire(l *listener) {
+	defer l.end()
+	if r, ok := l.Listener.(refuser); ok {
+		if err := r.Refuse(); err != nil {
+			s.log.Warn().Err(err).Str("listen", l.Addr().String()).Msg("a listener that is closed may lose connections")
+		}
+	}
+	select {
+	case <-time.After(retireTime):
+	case <-l.retired:
+	}
+	s.mu.Lock()
+	s.retiring = slices.DeleteFunc(s.retiring, func(other *listener) bool { return other == l })
+	s.mu.Unlock()
+}
+
+// Adopt accepts what still waits at listeners whose addresses are gone, and closes them. It is to be called once the server has started.
+func (s *Server) Adopt(kind Kind, gone []net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ln := range gone {
+		l := &listener{Listener: ln, address: ln.Addr().String(), retired: make(chan struct{})}
+		l.kind.Store(uint32(kind))
+		s.retiring = append(s.retiring, l)
+		s.running.Go(func() { s.accept(l) })
+		s.running.Go(func() { s.retire(l) })
+	}
+}
+
+// Finish lets the clients come to their end while another process accepts the new ones: the listeners close, each client gets an answer to the request that it
+// is in or sends next, with Connection: close, and the connection is closed after that. Nothing is cut when ctx ends: that is Shutdown's.
+func (s *Server) Finish(ctx context.Context) {
+	s.mu.Lock()
+	s.draining.Store(true)
+	for _, l := range slices.Concat(s.listeners, s.retiring) {
+		l.end()
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() { s.running.Wait(); close(done) }() // ends at the latest with Shutdown
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
