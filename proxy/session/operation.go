@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -137,28 +135,12 @@ func (t *Tier) readAnswer(c *upstream.Conn) (a answer, keep bool, err error) {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return a, false, fmt.Errorf("over %d bytes: %w", t.cfg.MaxState, ErrTooLarge)
 	case err != nil:
-		return a, false, withoutQuote(err)
+		return a, false, upstream.Unquoted(err)
 	}
 	a = answer{status: resp.StatusCode(), fields: operationFields(&resp.Header), body: resp.SwapBody(nil)}
 	keep = a.status >= fasthttp.StatusOK && !resp.ConnectionClose() && c.R.Buffered() == 0
 	return a, keep, nil
 }
-
-// withoutQuote returns what is wrong without the text of err where that may quote
-// the answer, and with it a session's state: fasthttp's own errors do.
-func withoutQuote(err error) error {
-	var network net.Error
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return io.ErrUnexpectedEOF
-	case errors.As(err, &network):
-		return network
-	default:
-		return errNoHTTP
-	}
-}
-
-var errNoHTTP = errors.New("the answer is not valid HTTP")
 
 // operationFields picks the fields of the session protocol out of the head of
 // the answer to an operation.

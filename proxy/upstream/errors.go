@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"syscall"
 )
@@ -51,4 +52,21 @@ func isAny(err error, of ...syscall.Errno) bool {
 		}
 	}
 	return false
+}
+
+// ErrNoHTTP means that what a backend answered to a request of our own is not valid HTTP.
+var ErrNoHTTP = errors.New("the answer is not valid HTTP")
+
+// Unquoted returns why an answer could not be read: what the network said, [io.ErrUnexpectedEOF], or [ErrNoHTTP]. The texts of
+// fasthttp's errors quote what was read, cookies and session states too.
+func Unquoted(err error) error {
+	var network net.Error
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return io.ErrUnexpectedEOF
+	case errors.As(err, &network):
+		return network
+	default:
+		return ErrNoHTTP
+	}
 }

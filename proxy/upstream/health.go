@@ -1,33 +1,28 @@
 package upstream
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
+
+// maxCheckBody is how much of the answer to a check is read, in bytes. What is
+// longer is judged by its status.
+const maxCheckBody = 1 << 20
 
 // checker checks one backend until its context ends.
 type checker struct {
 	backend *Backend
-	client  *http.Client
 	dialer  net.Dialer
 }
 
 func newChecker(b *Backend) *checker {
-	c := &checker{backend: b, dialer: net.Dialer{Timeout: b.pool.cfg.Health.Timeout, KeepAlive: -1}}
-	c.client = &http.Client{
-		Transport: &http.Transport{
-			DialContext:            c.dialer.DialContext,
-			DisableKeepAlives:      true, // sends Connection: close
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return c
+	return &checker{backend: b, dialer: net.Dialer{Timeout: b.pool.cfg.Health.Timeout, KeepAlive: -1}}
 }
 
 // run checks at once, then an interval after each check, and at once when the backend went out. A check that stop cut short
@@ -61,28 +56,46 @@ func (c *checker) check(stop context.Context) error {
 	health := &c.backend.pool.cfg.Health
 	ctx, cancel := context.WithTimeout(stop, health.Timeout)
 	defer cancel()
-	if health.Path == "" {
-		conn, err := c.dialer.DialContext(ctx, "tcp", c.backend.cfg.Address)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.backend.cfg.Address+health.Path, nil)
-	if err != nil {
-		return fmt.Errorf("cannot make a check of %q: %w", health.Path, err)
-	}
-	req.Header.Set("User-Agent", "rehydra-health")
-	resp, err := c.client.Do(req)
+	conn, err := c.dialer.DialContext(ctx, "tcp", c.backend.cfg.Address)
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode < 200 || resp.StatusCode > 399 {
-		return fmt.Errorf("%s answered %d, wanted 2xx or 3xx", health.Path, resp.StatusCode)
+	if health.Path == "" {
+		return conn.Close()
 	}
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // ends what waits below
+	status, err := c.ask(conn, health.Path)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s was not answered to its end: %w", health.Path, ctx.Err())
+	case err != nil:
 		return fmt.Errorf("cannot read the answer of %s: %w", health.Path, err)
+	case status < 200 || status > 399:
+		return fmt.Errorf("%s answered %d, wanted 2xx or 3xx", health.Path, status)
 	}
 	return nil
+}
+
+// ask sends a check on conn and returns the status of the answer, which was read to its end.
+func (c *checker) ask(conn net.Conn, path string) (status int, err error) {
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	req.Header.SetMethod(fasthttp.MethodGet)
+	req.Header.SetRequestURI(path)
+	req.Header.SetHost(c.backend.cfg.Address)
+	req.Header.SetUserAgent("rehydra-health")
+	req.Header.SetConnectionClose()
+	if _, err = conn.Write(req.Header.Header()); err != nil {
+		return 0, err
+	}
+	err = resp.ReadLimitBody(bufio.NewReaderSize(conn, readBuffer), maxCheckBody)
+	if errors.Is(err, fasthttp.ErrBodyTooLarge) {
+		err = nil
+	}
+	if err != nil {
+		err = Unquoted(err)
+	}
+	return resp.StatusCode(), err
 }

@@ -70,7 +70,7 @@ func TestCheckRequest(t *testing.T) {
 		hold(c) // the checker closes
 	})
 	checked(t, io.Discard, s.addr, quick("/up?deep=1"))
-	want := "GET /up?deep=1 HTTP/1.1\r\nHost: " + s.addr + "\r\nUser-Agent: rehydra-health\r\nConnection: close\r\n\r\n"
+	want := "GET /up?deep=1 HTTP/1.1\r\nUser-Agent: rehydra-health\r\nHost: " + s.addr + "\r\nConnection: close\r\n\r\n"
 	if request := <-got; !bytes.Equal(request, []byte(want)) {
 		t.Errorf("the check sent %q, want %q", request, want)
 	}
