@@ -163,13 +163,17 @@ func (s *Server) cutAll() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cancel() // before: see exchange.connect
+	cut := 0
 	for c := range s.clients {
+		if c.state.Load() != stateClosed { // not idle, and closed a moment ago
+			cut++
+		}
 		_ = c.raw.Close() // it is cut, whatever Close says
 		if b := c.backend.Load(); b != nil {
 			_ = b.Close()
 		}
 	}
-	return len(s.clients)
+	return cut
 }
 
 // Connections counts the client connections that are open.

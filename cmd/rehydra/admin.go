@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -42,7 +43,7 @@ func listenAdmin(cfg *Config, p *program, log zerolog.Logger) (*adminServer, err
 	if err != nil {
 		return nil, err
 	}
-	if a.listener, err = net.Listen("tcp", cfg.Admin.Listen); err != nil {
+	if a.listener, err = p.sockets.Open("admin", cfg.Admin.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %q for the admin pages: %w", cfg.Admin.Listen, err)
 	}
 	if isLoopback(a.listener.Addr().String()) {
@@ -91,6 +92,17 @@ func (a *adminServer) Start() {
 
 // Address returns the address that is open.
 func (a *adminServer) Address() string { return a.listener.Addr().String() }
+
+// adminFinishTime is how long requests may go on when the admin listener moves or another process has it.
+const adminFinishTime = 5 * time.Second
+
+// Finish closes the listener, and its connections when what runs on them has ended.
+func (a *adminServer) Finish() {
+	ctx, cancel := context.WithTimeout(context.Background(), adminFinishTime)
+	defer cancel()
+	_ = a.server.Shutdown(ctx) // what is left then, Close cuts
+	a.Close()
+}
 
 // Close closes the listener and its connections.
 func (a *adminServer) Close() {

@@ -25,8 +25,9 @@ type Config struct {
 
 // ServerConfig is the side that clients see.
 type ServerConfig struct {
-	Listen           []string      `toml:"listen"`             // host:port each; port 0 picks a free one
-	DrainTimeout     time.Duration `toml:"drain_timeout"`      // how long running requests may go on after SIGTERM
+	Listen           []string      `toml:"listen"`             // host:port each; port 0 picks a free one; or systemd:NAME
+	DrainTimeout     time.Duration `toml:"drain_timeout"`      // how long running requests may go on after SIGTERM or a hand-over
+	PIDFile          string        `toml:"pid_file"`           // "" = none
 	HeaderTimeout    time.Duration `toml:"header_timeout"`     // from a request's first byte to the end of its head
 	BodyTimeout      time.Duration `toml:"body_timeout"`       // longest gap between two parts of a request's body
 	KeepAliveTimeout time.Duration `toml:"keep_alive_timeout"` // how long an idle client connection is kept

@@ -49,6 +49,9 @@ func (c checker) server() {
 		}
 	}
 	c.duration("server.drain_timeout", s.DrainTimeout)
+	if file := &c.cfg.Server.PIDFile; *file != "" {
+		*file = c.beside(*file)
+	}
 	c.duration("server.header_timeout", s.HeaderTimeout)
 	c.duration("server.body_timeout", s.BodyTimeout)
 	c.duration("server.keep_alive_timeout", s.KeepAliveTimeout)
@@ -94,6 +97,12 @@ func (c checker) session() {
 
 // listen checks an address to listen on.
 func (c checker) listen(path, address string) {
+	if name, ok := strings.CutPrefix(address, systemdPrefix); ok {
+		if name == "" || strings.Contains(name, ":") {
+			c.bad(path, strconv.Quote(address), `"`+systemdPrefix+`NAME" with the FileDescriptorName= of a socket unit`)
+		}
+		return
+	}
 	if badAddress(address, 0) {
 		c.bad(path, strconv.Quote(address), `"host:port" with a port from 0 to 65535, such as "127.0.0.1:8080"`)
 	}

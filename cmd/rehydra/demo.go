@@ -106,7 +106,7 @@ func (d *demo) start(listen string, log zerolog.Logger) error {
 	for _, w := range warnings {
 		log.Warn().Msg(w.String())
 	}
-	if d.proxy, err = openProgram(&config, log); err != nil {
+	if d.proxy, err = openProgram(&config, log, new(sockets)); err != nil {
 		return err
 	}
 	d.control.Start()

@@ -24,7 +24,7 @@ func openTestProgram(t *testing.T, document string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := openProgram(&cfg, zerolog.Nop())
+	p, err := openProgram(&cfg, zerolog.Nop(), new(sockets))
 	if err != nil {
 		t.Fatal(err)
 	}

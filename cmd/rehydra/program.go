@@ -23,6 +23,7 @@ type program struct {
 	log      zerolog.Logger
 	store    *sessiontier.Tier // nil: the session tier is off
 	server   *proxy.Server
+	sockets  *sockets
 	admin    *adminServer // nil: off
 	counters session.Counters
 	timings  timings
@@ -36,8 +37,8 @@ type program struct {
 
 // openProgram builds everything cfg describes and opens its listeners, without
 // accepting yet. After an error nothing is left open.
-func openProgram(cfg *Config, log zerolog.Logger) (*program, error) {
-	p := &program{cfg: cfg, log: log, timings: newTimings()}
+func openProgram(cfg *Config, log zerolog.Logger, sockets *sockets) (*program, error) {
+	p := &program{cfg: cfg, log: log, sockets: sockets, timings: newTimings()}
 	p.counters.RestoreTime = p.timings.restores
 	if err := p.open(); err != nil {
 		p.close()
@@ -65,6 +66,7 @@ func (p *program) open() error {
 		access = proxy.NewAccessLog(p.log)
 	}
 	p.server = proxy.NewServer(limits(cfg), routing, access, p.log)
+	p.server.OpenWith(p.openFor("server"))
 	if err := p.server.Listen(cfg.Server.Listen); err != nil {
 		return err
 	}
@@ -117,14 +119,21 @@ func (p *program) Reload(cfg *Config) error {
 	if err != nil {
 		return err
 	}
+	addresses, err := p.relisten(cfg)
+	if err != nil {
+		next.Table.Close()
+		return err
+	}
 	if p.store != nil {
 		if err := p.store.SetKeys(cfg.Store.Keys, cfg.Store.sealing()); err != nil {
 			next.Table.Close()
+			addresses.Discard()
 			return err
 		}
 	}
 	next.Table.Start()
 	p.server.SetRouting(next)
+	addresses.Apply()
 	p.cfg, p.routing = cfg, next
 	old.Table.Close()
 	for name, t := range old.Tiers {
@@ -142,8 +151,7 @@ func restartNeeded(old, cfg *Config) error {
 		name     string
 		old, now any
 	}{
-		{"[server]", old.Server, cfg.Server},
-		{"[admin]", old.Admin, cfg.Admin},
+		{"[server]", withoutListen(old.Server), withoutListen(cfg.Server)},
 		{"[log]", old.Log, cfg.Log},
 		{"[store]", withoutKeys(old.Store), withoutKeys(cfg.Store)},
 		{"session.max_state", old.Session.MaxState, cfg.Session.MaxState},
@@ -151,10 +159,16 @@ func restartNeeded(old, cfg *Config) error {
 		{"whether the session tier is on", old.Tier, cfg.Tier},
 	} {
 		if !reflect.DeepEqual(part.old, part.now) {
-			fixed = append(fixed, fmt.Errorf("cannot change %s while running: wanted a restart", part.name))
+			fixed = append(fixed, fmt.Errorf("cannot change %s while running: wanted a hand-over (SIGUSR2) or a restart", part.name))
 		}
 	}
 	return errors.Join(fixed...)
+}
+
+// withoutListen is c without what a reload may change.
+func withoutListen(c ServerConfig) ServerConfig {
+	c.Listen = nil
+	return c
 }
 
 // build makes the routing that cfg describes; what old knows of backends and

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -23,9 +24,22 @@ func newServeCommand() *cobra.Command {
 	return cmd
 }
 
-// serve runs the proxy until SIGTERM or SIGINT. Its error is one of starting;
-// once it is ready it returns nil, also when the drain had to cut requests.
-func serve(path string) error {
+// serve runs the proxy until SIGTERM or SIGINT, or until another process took its place. Its error is one of starting; once it is ready it returns nil, also
+// when the drain had to cut requests.
+func serve(path string) (err error) {
+	own, err := startedAs()
+	if err != nil {
+		return err
+	}
+	before, err := findPredecessor()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, before.Tell(err))
+		}
+	}()
 	cfg, warnings, err := LoadConfig(path)
 	if err != nil {
 		return err
@@ -45,57 +59,92 @@ func serve(path string) error {
 	}
 	// Before ready: whoever waits for that event may send a signal at once.
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR2, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
-	p, err := openProgram(&cfg, log.Logger)
+	r := &service{path: path, own: own, cfg: cfg, log: log, signals: signals, supervisor: newSupervisor(log.Logger)}
+	if err := r.start(before); err != nil {
+		return err
+	}
+	r.run()
+	return nil
+}
+
+// start opens everything and serves. After an error nothing is left open.
+func (r *service) start(before *predecessor) error {
+	given, err := givenSockets(before != nil)
 	if err != nil {
 		return err
 	}
-	p.logLost = log.Dropped
-	p.Start()
-	log.Logger.Info().Strs("listen", p.Addresses()).Str("admin", p.AdminAddress()).Str("version", version).
-		Int("pid", os.Getpid()).Msg("ready")
-	log.Flush() // somebody waits for it
-	for sig := range signals {
-		if sig != syscall.SIGHUP {
-			log.Logger.Info().Stringer("signal", sig).Stringer("drain_timeout", cfg.Server.DrainTimeout).Msg("draining")
-			break
-		}
-		reload(p, path, log)
+	defer given.Close()
+	if r.program, err = openProgram(&r.cfg, r.log.Logger, given); err != nil {
+		return err
 	}
-	drain(p, cfg, log)
+	if before == nil {
+		err = unclaimedError(given.Unclaimed())
+	}
+	if err == nil && r.cfg.Server.PIDFile != "" {
+		err = writePIDFile(r.cfg.Server.PIDFile)
+	}
+	if err != nil {
+		r.program.close()
+		return err
+	}
+	r.program.logLost = r.log.Dropped
+	r.program.knowOut(before.Out())
+	r.program.Start()
+	r.program.useGiven()
+	ready := r.log.Logger.Info().Strs("listen", r.program.Addresses()).Str("admin", r.program.AdminAddress()).Str("version", version).Int("pid", os.Getpid())
+	if before == nil {
+		r.supervisor.Ready("serving")
+	} else {
+		ready = ready.Int("replaces", before.pid)
+		if err := before.Tell(nil); err != nil {
+			r.log.Logger.Warn().Err(err).Msg("hand-over") // that process is gone: this one serves all the same
+		}
+	}
+	ready.Msg("ready")
+	r.log.Flush() // somebody waits for it
 	return nil
 }
 
 // reload reads the file again, and the log's file under its name.
-func reload(p *program, path string, log *Log) {
-	if err := log.Reopen(); err != nil {
-		log.Logger.Error().Err(err).Msg("log not reopened")
+func (r *service) reload() {
+	r.supervisor.Reloading()
+	defer r.supervisor.Ready("serving")
+	if err := r.log.Reopen(); err != nil {
+		r.log.Logger.Error().Err(err).Msg("log not reopened")
 	}
-	cfg, warnings, err := LoadConfig(path)
+	cfg, warnings, err := LoadConfig(r.path)
 	if err == nil {
-		err = p.Reload(&cfg)
+		err = r.program.Reload(&cfg)
 	}
 	if err != nil {
-		log.Logger.Error().Err(err).Msg("configuration not reloaded: the old one stays")
+		r.log.Logger.Error().Err(err).Msg("configuration not reloaded: the old one stays")
 		return
 	}
+	r.cfg = cfg
 	for _, w := range warnings {
-		log.Logger.Warn().Str("problem", w.String()).Msg("configuration")
+		r.log.Logger.Warn().Str("problem", w.String()).Msg("configuration")
 	}
-	log.Logger.Info().Msg("configuration reloaded")
+	r.log.Logger.Info().Strs("listen", r.program.Addresses()).Str("admin", r.program.AdminAddress()).Msg("configuration reloaded")
 }
 
-func drain(p *program, cfg Config, log *Log) {
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.Server.DrainTimeout)
+// drain lets the requests under way end, for drain_timeout.
+func (r *service) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Server.DrainTimeout)
 	defer cancel()
-	cut, err := p.Shutdown(ctx)
+	r.end(ctx)
+}
+
+// end ends everything; what is still under way when ctx is over is cut.
+func (r *service) end(ctx context.Context) {
+	cut, err := r.program.Shutdown(ctx)
 	if err != nil {
-		log.Logger.Warn().Err(err).Msg("queued session saves lost")
+		r.log.Logger.Warn().Err(err).Msg("queued session saves lost")
 	}
 	if cut > 0 {
-		log.Logger.Warn().Int("cut", cut).Msg("stopped: requests were cut")
+		r.log.Logger.Warn().Int("cut", cut).Msg("stopped: requests were cut")
 		return
 	}
-	log.Logger.Info().Msg("stopped")
+	r.log.Logger.Info().Msg("stopped")
 }

@@ -148,6 +148,9 @@ func adminAddress(file string) (string, error) {
 	if listen == "" {
 		return "", fmt.Errorf("cannot ask the rehydra of %s: its admin listener is off (admin.listen is \"\")", file)
 	}
+	if strings.HasPrefix(listen, systemdPrefix) {
+		return "", fmt.Errorf("cannot tell the address of admin.listen %q, which systemd opens: take the one from the event \"ready\" in the log, with --admin", listen)
+	}
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return "", fmt.Errorf("cannot use admin.listen %q: %w", listen, err)
