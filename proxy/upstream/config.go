@@ -15,6 +15,7 @@ type Config struct {
 	Force    bool // mod_jk's sticky_session_force: a session whose backend is out is refused, not moved
 	Health   HealthConfig
 	Timeouts Timeouts
+	Retry    RetryConfig
 	MaxIdle  int // idle connections kept for each backend (256); negative: none
 	Backends []BackendConfig
 }
@@ -45,6 +46,13 @@ type Timeouts struct {
 	FirstByte time.Duration // from the end of the request to the first byte of the answer (60 s)
 	Idle      time.Duration // a gap within an answer or while sending (60 s)
 	KeepAlive time.Duration // how long an unused connection is kept (15 s); must be below the backend's own, Tomcat's is 20 s
+}
+
+// RetryConfig says how many requests that were sent and failed may be sent again.
+type RetryConfig struct {
+	Percent   int // of the requests of the last ten seconds (20); negative: none
+	Minimum   int // for each second, whatever the requests were (10); negative: none
+	BodyBytes int // of a request's body are kept to be sent again (64 KiB); negative: none
 }
 
 // Balance is a pool's way to place requests that no session binds. The names and meanings are mod_jk's.
@@ -119,6 +127,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Timeouts.FirstByte, time.Minute)
 	setDefault(&c.Timeouts.Idle, time.Minute)
 	setDefault(&c.Timeouts.KeepAlive, 15*time.Second)
+	setDefault(&c.Retry.Percent, 20)
+	setDefault(&c.Retry.Minimum, 10)
+	setDefault(&c.Retry.BodyBytes, 64<<10)
 	setDefault(&c.MaxIdle, 256)
 	c.Backends = append([]BackendConfig(nil), c.Backends...)
 	for i := range c.Backends {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -30,9 +31,17 @@ type Conn struct {
 	net     net.Conn
 	backend *shared
 	epoch   uint64
-	usedAt  time.Time // when it became idle
+	usedAt  time.Time     // when it became idle
+	idleFor time.Duration // how long it was when it was acquired
+	written uint64        // bytes, since it was made
+	before  uint64        // of them, before it was acquired
 	failed  atomic.Bool
 	closed  atomic.Bool
+	ended   atomic.Bool // watch saw that the backend ended it, in whatever way
+	eof     atomic.Bool // a read saw the end of the stream
+	reset   atomic.Bool // a read or write was told of a reset
+	fd      int32       // where watched
+	watched bool
 	read    deadline
 	write   deadline
 
@@ -77,7 +86,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	c.read.roll()
 	n, err := c.net.Read(p)
 	if err != nil {
-		c.failed.Store(true)
+		c.note(err)
 	}
 	return n, err
 }
@@ -88,13 +97,25 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 		c.write.roll()
 		n, err := c.net.Write(p[written:])
 		written += n
+		c.written += uint64(n)
 		if err == nil {
 			return written, nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) || stall.Over(c.net, n) {
-			c.failed.Store(true)
+			c.note(err)
 			return written, err
 		}
+	}
+}
+
+// note keeps what an error says of the connection.
+func (c *Conn) note(err error) {
+	c.failed.Store(true)
+	switch {
+	case err == io.EOF:
+		c.eof.Store(true)
+	case errors.Is(err, syscall.ECONNRESET):
+		c.reset.Store(true)
 	}
 }
 
@@ -105,6 +126,7 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	c.backend.open.Add(-1)
+	c.backend.watch.remove(c)
 	return c.net.Close()
 }
 

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bufio"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -29,6 +30,7 @@ type idleList struct {
 	readers readers
 	mu      sync.Mutex
 	conns   []*Conn
+	keeping keeping
 	closed  bool
 }
 
@@ -42,6 +44,10 @@ func (l *idleList) len() int {
 func (l *idleList) push(c *Conn, most int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if c.ended.Load() {
+		l.keeping.close(0, c.usedAt) // it answered, promised to go on, and closed
+		return false
+	}
 	if l.closed || len(l.conns) >= most {
 		return false
 	}
@@ -53,6 +59,28 @@ func (l *idleList) push(c *Conn, most int) bool {
 func (l *idleList) pop() *Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.take()
+}
+
+// popYoung returns the connection that was used last if the backend surely keeps it open at its age, or nil.
+func (l *idleList) popYoung(now time.Time) *Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.conns)
+	if n == 0 {
+		return nil
+	}
+	if oldest := l.conns[0]; oldest.watched {
+		l.keeping.open(now.Sub(oldest.usedAt))
+	}
+	if now.Sub(l.conns[n-1].usedAt) > l.keeping.safe(now) {
+		return nil
+	}
+	return l.take()
+}
+
+// take takes the last connection, or nil; l.mu is held.
+func (l *idleList) take() *Conn {
 	n := len(l.conns)
 	if n == 0 {
 		return nil
@@ -61,6 +89,27 @@ func (l *idleList) pop() *Conn {
 	l.conns[n-1] = nil
 	l.conns = l.conns[:n-1]
 	return c
+}
+
+// ended notes that the backend ended c, and reports whether it was idle: then it is in the list no more.
+func (l *idleList) ended(c *Conn, now time.Time) (idle bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.ended.Store(true)
+	i := slices.Index(l.conns, c)
+	if i < 0 {
+		return false
+	}
+	l.keeping.close(now.Sub(c.usedAt), now)
+	l.conns = slices.Delete(l.conns, i, i+1)
+	return true
+}
+
+// foundClosed notes that the backend closed a connection that had been idle for age.
+func (l *idleList) foundClosed(age time.Duration, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keeping.close(age, now)
 }
 
 // reap closes the connections that became idle before a time and returns how many there were.
@@ -84,6 +133,7 @@ func (l *idleList) flush() {
 	l.mu.Lock()
 	old := l.conns
 	l.conns = nil
+	l.keeping = keeping{} // what comes back may be set up in another way
 	l.mu.Unlock()
 	closeAll(old)
 }
@@ -113,23 +163,48 @@ func closeAll(conns []*Conn) {
 // silent, otherwise a new one. now is the current time. Its reads wait for the pool's FirstByte, its writes for Idle, until its user
 // sets other time-outs. The error is a *ConnectError.
 func (b *Backend) Acquire(now time.Time) (*Conn, error) {
-	s := b.shared
 	for {
-		c := s.idle.pop()
-		if c == nil {
+		if c := b.shared.idle.pop(); c == nil {
 			return b.AcquireFresh()
+		} else if b.reuse(c, now) {
+			return c, nil
 		}
-		if c.epoch != s.epoch.Load() || now.Sub(c.usedAt) > b.pool.cfg.Timeouts.KeepAlive || !c.usable() {
-			s.stale.Add(1)
-			_ = c.Close() // it is broken or too old: nothing can be done about an error
-			continue
-		}
-		s.reused.Add(1)
-		c.Reused = true
-		b.lend(c)
-		return c, nil
 	}
 }
+
+// AcquireSure is Acquire for a request that cannot be sent twice: an idle connection is used only as long as the backend, by all that was
+// seen of it, does not come to close it meanwhile.
+func (b *Backend) AcquireSure(now time.Time) (*Conn, error) {
+	for {
+		if c := b.shared.idle.popYoung(now); c == nil {
+			return b.AcquireFresh()
+		} else if b.reuse(c, now) {
+			return c, nil
+		}
+	}
+}
+
+// reuse lends an idle connection, or closes one that is of no use any more.
+func (b *Backend) reuse(c *Conn, now time.Time) bool {
+	s := b.shared
+	c.idleFor = now.Sub(c.usedAt)
+	old := c.epoch != s.epoch.Load() || c.idleFor > b.pool.cfg.Timeouts.KeepAlive
+	if old || !c.usable() {
+		if !old {
+			s.idle.foundClosed(c.idleFor, now)
+		}
+		s.stale.Add(1)
+		_ = c.Close() // it is broken or too old: nothing can be done about an error
+		return false
+	}
+	s.reused.Add(1)
+	c.Reused = true
+	b.lend(c)
+	return true
+}
+
+// FoundClosed says that the backend closed a kept connection as it was used: the ones that are as old may not be relied on.
+func (b *Backend) FoundClosed(c *Conn) { b.shared.idle.foundClosed(c.idleFor, time.Now()) }
 
 // AcquireFresh returns a new connection, for a request that a kept one has failed. The error is a *ConnectError.
 func (b *Backend) AcquireFresh() (*Conn, error) {
@@ -147,6 +222,7 @@ func (b *Backend) AcquireFresh() (*Conn, error) {
 	}
 	s.dialed.Add(1)
 	s.open.Add(1)
+	s.watch.add(c)
 	b.lend(c)
 	return c, nil
 }
@@ -154,6 +230,7 @@ func (b *Backend) AcquireFresh() (*Conn, error) {
 // lend prepares c for its user: a reader, and the pool's time-outs (armed by the first read and write).
 func (b *Backend) lend(c *Conn) {
 	c.R = b.shared.idle.readers.get(c)
+	c.before = c.written
 	c.read.preset(b.pool.cfg.Timeouts.FirstByte)
 	c.write.preset(b.pool.cfg.Timeouts.Idle)
 }

@@ -16,6 +16,7 @@ type Pool struct {
 	redirect []int
 	routes   map[string]int
 	turn     atomic.Uint64
+	budget   *budget // for what is sent again; of every table's pool of this name
 	state    atomic.Pointer[snapshot]
 	rebuilds sync.Mutex // one rebuild at a time, so that the last one saw the last change
 }
@@ -39,7 +40,7 @@ func (p *Pool) Backend(route []byte) *Backend {
 
 // newPool builds a pool from a checked configuration; attach gives it its backends' states.
 func newPool(cfg Config, log zerolog.Logger) *Pool {
-	p := &Pool{cfg: cfg, routes: make(map[string]int, len(cfg.Backends))}
+	p := &Pool{cfg: cfg, routes: make(map[string]int, len(cfg.Backends)), budget: new(budget)}
 	p.log = log.With().Str("pool", cfg.Name).Logger()
 	for i := range cfg.Backends {
 		b := &Backend{cfg: cfg.Backends[i], pool: p, wake: make(chan struct{}, 1)}

@@ -11,6 +11,7 @@ import (
 type shared struct {
 	counters
 	idle     idleList
+	watch    watch
 	up       atomic.Bool
 	epoch    atomic.Uint64
 	adapter  atomic.Uint64 // the epoch in which an adapter answered
@@ -40,6 +41,7 @@ func (s *shared) attach(b *Backend) {
 	defer s.mu.Unlock()
 	s.views = append(s.views, b)
 	s.idle.open()
+	s.watch.start()
 }
 
 // detach removes b; with the last view idle connections are closed and no more are kept.
@@ -55,6 +57,7 @@ func (s *shared) detach(b *Backend) {
 	s.mu.Unlock()
 	if last {
 		s.idle.close()
+		s.watch.stop()
 	}
 }
 

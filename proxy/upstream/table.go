@@ -63,6 +63,9 @@ func NewTable(configs []Config, old *Table, log zerolog.Logger) (*Table, error) 
 func (t *Table) adopt(old *Table) {
 	for _, p := range t.pools {
 		before := old.pool(p.cfg.Name)
+		if before != nil {
+			p.budget = before.budget
+		}
 		var joined []*Backend
 		for _, b := range p.backends {
 			if was := before.backend(b.cfg.Route, b.cfg.Address); was != nil {
@@ -125,7 +128,7 @@ func (t *Table) Match(host, path []byte) *Pool { return t.matcher.match(host, pa
 func (t *Table) Start() {
 	ctx, stop := context.WithCancel(context.Background())
 	t.stop = stop
-	shortest := time.Minute
+	shortest := 4 * time.Second // the retry budget wants a look each second
 	for _, p := range t.pools {
 		shortest = min(shortest, p.cfg.Timeouts.KeepAlive)
 		for _, b := range p.backends {
@@ -147,6 +150,7 @@ func (t *Table) maintain(stop context.Context, every time.Duration) {
 			return
 		case now := <-ticker.C:
 			for _, p := range t.pools {
+				p.budget.look(now, p.sent())
 				for _, b := range p.backends {
 					b.shared.idle.reap(now.Add(-p.cfg.Timeouts.KeepAlive))
 				}

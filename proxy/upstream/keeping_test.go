@@ -1,0 +1,100 @@
+package upstream
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+func TestKeeping(t *testing.T) {
+	const ms = time.Millisecond
+	at := func(d time.Duration) time.Time { return time.Unix(1000, 0).Add(d) }
+	type step struct {
+		open, closed time.Duration // of them, the one that is not 0; -1: closed at once
+		at           time.Duration
+	}
+	for _, tc := range []struct {
+		name  string
+		steps []step
+		when  time.Duration
+		want  time.Duration
+	}{
+		{"nothing was seen", nil, 0, 0},
+		{"half of what was seen open", []step{{open: 40 * ms}}, 0, 20 * ms},
+		{"the oldest counts", []step{{open: 40 * ms}, {open: 10 * ms}}, 0, 20 * ms},
+		{"a close counts at once", []step{{open: 40 * ms}, {closed: 20 * ms}}, ms, 10 * ms},
+		{"the earliest close counts", []step{{open: 40 * ms}, {closed: 10 * ms}, {closed: 30 * ms}}, ms, 5 * ms},
+		{"a close outweighs what stayed open", []step{{closed: 10 * ms}, {open: 40 * ms}}, ms, 5 * ms},
+		{"until it is long ago", []step{{closed: 10 * ms}, {open: 40 * ms}}, closingHolds + ms, 20 * ms},
+		{"a close long ago leaves nothing seen", []step{{open: 40 * ms}, {closed: 10 * ms}}, closingHolds + ms, 5 * ms},
+		{"closed with the answer", []step{{open: 40 * ms}, {closed: -1}}, ms, 0},
+		{"a later close takes the place of one long ago", []step{{closed: 10 * ms}, {open: 50 * ms}, {closed: 30 * ms, at: 2 * closingHolds}}, 2*closingHolds + ms, 15 * ms},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var k keeping
+			for _, s := range tc.steps {
+				if s.closed != 0 {
+					k.close(max(s.closed, 0), at(s.at))
+				} else {
+					k.open(s.open)
+				}
+			}
+			if got := k.safe(at(tc.when)); got != tc.want {
+				t.Errorf("safe up to %v, wanted %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// A connection that is kept is taken for what cannot be sent twice only once an older one was seen open.
+func TestAcquireSure(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", echo)
+	b := onePool(t, s.addr, Timeouts{})
+	sure := func(now time.Time) *Conn {
+		t.Helper()
+		c, err := b.AcquireSure(now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	now := time.Now()
+	one := sure(now)
+	b.Release(one, now)
+	two := sure(now.Add(2 * time.Second))
+	if two == one {
+		t.Error("nothing was seen open for longer, and the connection was taken")
+	}
+	now = now.Add(3 * time.Second)
+	b.Release(two, now)
+	if c := sure(now.Add(time.Second)); c != two {
+		t.Error("one was seen open for longer, and the younger one was not taken")
+	}
+	b.Release(two, now)
+	b.FoundClosed(two) // after a second
+	if c := sure(now.Add(2 * time.Second)); c == two {
+		t.Error("the backend closes after a second, and one of that age was taken")
+	}
+}
+
+// An idle connection that its backend ends is closed here at once, and what was learned of its age counts.
+func TestEndsAreWatched(t *testing.T) {
+	ended := make(chan struct{})
+	s := serve(t, "127.0.0.1:0", func(c net.Conn) { <-ended })
+	b := onePool(t, s.addr, Timeouts{})
+	c, used := acquire(t, b), acquire(t, b)
+	b.Release(c, time.Now())
+	close(ended)
+	eventually(t, "it is closed", func() bool { return b.Stats().Idle == 0 && c.closed.Load() })
+	b.shared.idle.mu.Lock()
+	closed, seen := !b.shared.idle.keeping.closedAt.IsZero(), b.shared.idle.keeping.seen
+	b.shared.idle.mu.Unlock()
+	if !closed || seen != 0 {
+		t.Errorf("a close was noted: %v, seen open: %v; wanted true and 0", closed, seen)
+	}
+	eventually(t, "the end of one in use is seen", used.ended.Load)
+	if b.Release(used, time.Now()); b.Stats().Idle != 0 || b.Stats().Open != 0 {
+		t.Errorf("stats %+v, wanted none open", b.Stats())
+	}
+}
