@@ -59,7 +59,11 @@ func (a *AccessLog) write(x *exchange) {
 	if len(e.id) > 0 {
 		ev.Bytes("session_id", session.ShortenID(e.id))
 	}
-	ev.Str("client", x.c.addr)
+	if x.origin.client != nil {
+		ev.Bytes("client", x.origin.client)
+	} else {
+		ev.Str("client", x.c.addr)
+	}
 	if e.failure != "" {
 		ev.Str("failure", e.failure)
 	}

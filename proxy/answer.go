@@ -58,6 +58,9 @@ func (x *exchange) answerOurselves(resp *fasthttp.Response) (next bool) {
 	case x.req.Minor == 0:
 		resp.Header.Set(fasthttp.HeaderConnection, "keep-alive")
 	}
+	if hsts := x.hsts(); hsts != "" {
+		resp.Header.Set(fasthttp.HeaderStrictTransportSecurity, hsts)
+	}
 	x.out = resp.Header.AppendBytes(x.out[:0])
 	if string(x.req.Method) != fasthttp.MethodHead {
 		x.out = append(x.out, body...)

@@ -19,9 +19,12 @@ const clientBuffer = 4 << 10
 // client is one client connection. Its deadlines roll: each read or write has
 // its own time, and a steady slow transfer is never cut.
 type client struct {
-	raw   net.Conn             // the transport, as it was accepted
-	conn  net.Conn             // what HTTP is spoken on: raw, or TLS over it
-	tls   *tls.ConnectionState // nil: there is no TLS
+	raw  net.Conn             // the transport, as it was accepted
+	conn net.Conn             // what HTTP is spoken on: raw, or TLS over it
+	tls  *tls.ConnectionState // nil: there is no TLS
+	// tlsFields tell a backend of TLS; nil without it.
+	tlsFields []byte
+
 	r     *bufio.Reader
 	peer  netip.Addr // who is on the other side, or was before a proxy that told us so by a PROXY header
 	addr  string     // the same without port, for X-Forwarded-For and the log
@@ -170,3 +173,16 @@ const (
 	lingerTime  = time.Second
 	lingerBytes = 1 << 20
 )
+
+// hostOf is an address without its port, with the brackets of IPv6.
+func hostOf(addr net.Addr) string {
+	at, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return addr.String()
+	}
+	ip := at.AddrPort().Addr().Unmap()
+	if ip.Is6() {
+		return "[" + ip.String() + "]"
+	}
+	return ip.String()
+}

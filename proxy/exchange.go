@@ -22,6 +22,10 @@ type exchange struct {
 	path        []byte // of the request, without path parameters
 	pathScratch []byte
 
+	front  *Front
+	origin origin
+	hops   [][]byte
+
 	pool   *upstream.Pool
 	ids    []jvmroute.Candidate
 	routes [][]byte
@@ -48,6 +52,8 @@ type exchange struct {
 
 // begin makes x ready for the next request.
 func (x *exchange) begin() {
+	x.front = x.s.front.Load()
+	x.origin = origin{secure: x.c.secure()}
 	x.pool, x.path, x.ids, x.routes, x.tried = nil, nil, x.ids[:0], x.routes[:0], x.tried[:0]
 	x.plan = session.Plan{}
 	x.req.Method, x.req.Minor = nil, 1 // for an answer to what is no request
@@ -76,6 +82,9 @@ const keepScratch = 8 << 10
 // request with a large body, or a session's state in its trailers.
 func (x *exchange) shed() {
 	x.plan = session.Plan{}
+	if cap(x.hops) > keepHops {
+		x.hops = nil
+	}
 	if len(x.reply.Trailers()) > 0 {
 		x.reply = http1.Body{}
 	}
@@ -97,6 +106,7 @@ func (x *exchange) route() (next bool) {
 		}
 	}
 	x.closeClient = !req.KeepAlive || x.s.draining.Load()
+	x.arrive()
 	x.body.begin(x)
 	x.path = jvmroute.StripPathParameters(x.pathScratch[:0], req.Path)
 	if string(req.Method) == "TRACE" || string(req.Method) == "CONNECT" {
@@ -104,6 +114,9 @@ func (x *exchange) route() (next bool) {
 	}
 	if string(req.Target) == "*" || string(req.Method) == "OPTIONS" && req.MaxForwards == 0 {
 		return x.answerOptions()
+	}
+	if next, answered := x.answerToPlain(); answered {
+		return next
 	}
 	r := x.s.routing.Load()
 	if x.pool = r.Table.Match(req.Authority, req.Path); x.pool == nil {

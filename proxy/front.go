@@ -12,6 +12,19 @@ type Front struct {
 	TLS *tls.Config
 	// ProxyProtocol holds the peers whose connections begin with a PROXY header, of version 1 or 2, and nobody else's do.
 	ProxyProtocol []netip.Prefix
+	// Trusted holds the peers whose X-Forwarded-* are believed, and passed on with the peer added. All others' are removed.
+	Trusted []netip.Prefix
+	// Forwarded says that Forwarded (RFC 7239) is sent to backends too, and believed of Trusted where there is no X-Forwarded-For.
+	// Otherwise it is removed, whoever sends it.
+	Forwarded bool
+	// Redirect sends clients that do not speak TLS to https, at RedirectPort.
+	Redirect     bool
+	RedirectPort int
+	// HSTS is the value of Strict-Transport-Security in answers to clients that do; "" leaves that to the backends.
+	HSTS string
+	// Challenge answers what an ACME server asks over plain HTTP, before any redirect; nil: nothing is asked. ok is false for what is no
+	// challenge that is known.
+	Challenge func(host, path string) (answer []byte, ok bool)
 }
 
 // SetFront replaces the front for connections that are accepted from now on.

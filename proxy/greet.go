@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"rehydra/proxy/tlsfront"
 )
 
 var (
@@ -93,6 +95,7 @@ func (c *client) handshake(config *tls.Config) error {
 	}
 	state := conn.ConnectionState()
 	c.conn, c.tls = conn, &state
+	c.tlsFields = tlsfront.AppendFields(nil, &state)
 	return nil
 }
 

@@ -31,11 +31,7 @@ func (x *exchange) appendRequestHead(dst []byte, whole bool) []byte {
 		}
 	}
 	dst = append(dst, via[req.Minor]...)
-	dst = http1.AppendField(dst, "X-Forwarded-For", x.c.addr)
-	dst = append(dst, "X-Forwarded-Proto: http\r\n"...)
-	if len(req.Authority) > 0 {
-		dst = http1.AppendField(dst, "X-Forwarded-Host", req.Authority)
-	}
+	dst = x.appendOrigin(dst)
 	dst = x.plan.AppendFields(dst)
 	dst = x.appendRequestFraming(dst, whole)
 	if req.Upgrade != nil {
@@ -52,9 +48,10 @@ func (x *exchange) forwards(f *http1.Field) bool {
 		return !x.req.IsHopByHop(f)
 	case http1.Host, http1.ContentLength, http1.TransferEncoding, http1.Expect, http1.Trailer:
 		return false // written anew, or their subject is not forwarded
-	case http1.Forwarded, http1.XForwardedFor, http1.XForwardedProto, http1.XForwardedHost, http1.XForwardedOther,
-		http1.XRealIP, http1.RehydraForeign, http1.Underscore:
+	case http1.Forwarded, http1.XForwardedFor, http1.XRealIP, http1.RehydraForeign, http1.Underscore:
 		return false // only we may say these
+	case http1.XForwardedProto, http1.XForwardedHost, http1.XForwardedOther:
+		return x.origin.believed // also where Connection names it: a client would have put it there
 	case http1.MaxForwards:
 		return x.req.MaxForwards < 0
 	}

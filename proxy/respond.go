@@ -167,6 +167,11 @@ func (x *exchange) appendResponseHead() {
 	resp := &x.resp
 	x.out = http1.AppendStatusLine(x.out, resp.Status, resp.Reason)
 	x.appendFields()
+	if hsts := x.hsts(); hsts != "" {
+		x.out = append(x.out, "Strict-Transport-Security: "...)
+		x.out = append(x.out, hsts...)
+		x.out = append(x.out, "\r\n"...)
+	}
 	switch {
 	case x.coding == codeChunked:
 		x.out = append(x.out, "Transfer-Encoding: chunked\r\n"...)
@@ -189,7 +194,7 @@ func (x *exchange) appendFields() {
 		f := &resp.Fields[i]
 		switch f.Known {
 		case http1.Other, http1.SetCookie, http1.Location, http1.Date, http1.Server:
-			if resp.IsHopByHop(f) {
+			if resp.IsHopByHop(f) || x.replaces(f.Name) {
 				continue
 			}
 		case http1.ContentLength, http1.TransferEncoding, http1.RehydraAdapter, http1.RehydraSession,
