@@ -15,6 +15,7 @@ import (
 type result struct {
 	next      bool
 	elsewhere bool
+	sent      bool // something of it was: going elsewhere takes from the pool's retry budget
 	fail      failure
 }
 
@@ -47,7 +48,6 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 		if err != nil {
 			return result{elsewhere: !errors.Is(err, errCut), fail: failConnect}
 		}
-		reused, epoch := c.Reused, c.Epoch()
 		s, err := x.try(b, c)
 		if err == nil {
 			if need, ok := x.needed(); ok {
@@ -59,28 +59,41 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 			}
 			return x.respond(b, c)
 		}
-		_ = c.Close() // what went wrong is in err
-		x.body.stopPump()
-		if x.clientFailed {
-			x.event.failure = "client gone"
-			return result{}
+		r, again := x.missed(b, c, s, err)
+		if !again {
+			return r
 		}
-		if x.body.err != nil {
-			return result{fail: x.body.failure()}
-		}
-		s.body = !x.body.resendable()
-		if reused && !s.answered && !isTimeout(err) {
-			// The backend closed a kept connection as we used it: that says
-			// nothing about the backend, and a new connection may do.
-			if mayRepeat(x.req.Method, s) {
-				fresh = true
-				continue
-			}
-			return result{fail: upstreamFailure(err)}
-		}
-		x.report(b, epoch, err)
-		return result{elsewhere: mayRepeat(x.req.Method, s), fail: x.failureOf(err)}
+		fresh = true
 	}
+}
+
+// missed ends an attempt that got no answer, and says whether the request is to
+// be sent to b again, on a new connection.
+func (x *exchange) missed(b *upstream.Backend, c *upstream.Conn, s sent, err error) (r result, again bool) {
+	if s.bytes && !s.answered && !isTimeout(err) && c.Unread() {
+		s.bytes = false // nothing that counts: no application took it
+	}
+	_ = c.Close() // what went wrong is in err
+	x.body.stopPump()
+	if x.clientFailed {
+		x.event.failure = "client gone"
+		return result{}, false
+	}
+	if x.body.err != nil {
+		return result{fail: x.body.failure()}, false
+	}
+	s.body = !x.body.resendable()
+	if c.Reused && !s.answered && !isTimeout(err) {
+		// The backend closed a kept connection as we used it: that says
+		// nothing about the backend, and a new connection may do.
+		b.FoundClosed(c)
+		if mayRepeat(x.req.Method, s) {
+			return result{}, true
+		}
+		return result{fail: upstreamFailure(err)}, false
+	}
+	x.report(b, c.Epoch(), err)
+	return result{elsewhere: mayRepeat(x.req.Method, s), sent: s.bytes, fail: x.failureOf(err)}, false
 }
 
 func (x *exchange) failureOf(err error) failure {
@@ -93,10 +106,13 @@ func (x *exchange) failureOf(err error) failure {
 // connect returns a connection to b, a kept one unless fresh is set.
 func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, err error) {
 	x.event.attempts++
-	if fresh {
+	switch {
+	case fresh:
 		c, err = b.AcquireFresh()
-	} else {
+	case idempotent(x.req.Method) && x.body.whole():
 		c, err = b.Acquire(time.Now())
+	default: // it could not be sent again
+		c, err = b.AcquireSure(time.Now())
 	}
 	var ce *upstream.ConnectError
 	if errors.As(err, &ce) {

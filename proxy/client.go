@@ -31,7 +31,11 @@ type client struct {
 	state atomic.Int32
 	read  rolling
 	write rolling
-	in    int64 // bytes read since the connection was made
+	used  atomic.Int64 // when the last request began, in ns since 1970; 0: none has
+	count int          // requests so far
+	// entered is the address that the connection counts for; the zero value: for none.
+	entered netip.Addr
+	in      int64 // bytes read since the connection was made
 	// backend is the connection that the current request is sent on, for the
 	// drain, which cuts what is left. One that was given back may stand here.
 	backend atomic.Pointer[upstream.Conn]

@@ -45,6 +45,8 @@ func (c *client) loop(s *Server) {
 func (x *exchange) readHead() bool {
 	c := x.c
 	x.begin()
+	c.used.Store(x.event.start.UnixNano())
+	c.count++
 	buffered, _ := c.r.Peek(c.r.Buffered())
 	if !bytes.Contains(buffered, []byte("\r\n\r\n")) {
 		if c.setReadEnd(x.s.limits.HeaderTimeout) != nil {
@@ -56,12 +58,16 @@ func (x *exchange) readHead() bool {
 	if err == nil {
 		err = x.req.Parse(raw)
 	}
-	if err == nil {
+	most := x.s.limits.URIBytes
+	long := err == nil && most > 0 && len(x.req.Target) > most
+	if err == nil && !long {
 		return true
 	}
 	x.unread = true
 	var protocol *http1.ProtocolError
 	switch {
+	case long:
+		x.refuse(failURI)
 	case errors.As(err, &protocol):
 		x.refuse(malformed(protocol))
 	case isTimeout(err) && (c.r.Buffered() > 0 || len(x.headScratch) > 0):

@@ -105,7 +105,7 @@ func (x *exchange) route() (next bool) {
 			return x.refuse(failPanic) // it parsed before
 		}
 	}
-	x.closeClient = !req.KeepAlive || x.s.draining.Load()
+	x.closeClient = !req.KeepAlive || x.s.draining.Load() || x.s.limits.Requests > 0 && x.c.count >= x.s.limits.Requests
 	x.arrive()
 	x.body.begin(x)
 	x.path = jvmroute.StripPathParameters(x.pathScratch[:0], req.Path)
@@ -158,13 +158,20 @@ func (x *exchange) findSessions(r *Routing) {
 
 // dispatch tries backends until one answers or nothing more may be tried.
 func (x *exchange) dispatch() (next bool) {
-	last := failNoBackend
+	cfg := x.pool.Config()
+	if !x.body.bound(cfg.MaxBody, max(cfg.Retry.BodyBytes, 0)) {
+		return x.refuse(failBodyTooLarge)
+	}
+	last, again := failNoBackend, false
 	for {
 		b, sticky, err := x.pool.Choose(x.routes, x.tried)
 		if err != nil {
 			if errors.Is(err, upstream.ErrForced) {
 				last = failForced
 			}
+			return x.refuse(last)
+		}
+		if again && !x.pool.Repeat(time.Now()) {
 			return x.refuse(last)
 		}
 		x.event.backend, x.event.sticky = b, sticky
@@ -175,7 +182,7 @@ func (x *exchange) dispatch() (next bool) {
 			}
 			return result.next
 		}
-		last = result.fail
+		last, again = result.fail, result.sent
 		x.tried = append(x.tried, b)
 	}
 }

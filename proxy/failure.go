@@ -30,21 +30,23 @@ func (f failure) losesPlace() bool {
 // The failures of the way to a backend. This is the one table that maps an
 // error to a status (RFC 9110, section 15.6).
 var (
-	failNoPool      = failure{404, "no pool", "no pool of this proxy serves that host and path", false}
-	failNoBackend   = failure{503, "no backend", "no backend can take the request now", true}
-	failForced      = failure{503, "own backend out", "the backend that holds the session is out", true}
-	failConnect     = failure{503, "connect", "no backend could be reached", true}
-	failReset       = failure{502, "reset", "the backend closed the connection without an answer", false}
-	failMalformed   = failure{502, "malformed answer", "the backend's answer is not valid HTTP", false}
-	failUnasked     = failure{502, "unasked upgrade", "the backend changed the protocol without being asked", false}
-	failFirstByte   = failure{504, "first byte", "the backend did not answer in time", false}
-	failSessionNow  = failure{503, "session", "the session cannot be looked up now", true}
-	failFenced      = failure{503, "fenced", "the session lives elsewhere by now; the change was not made", true}
-	failUnsaved     = failure{503, "unsaved", "the session's change could not be made safe", true}
-	failAdapter     = failure{502, "session protocol", "the backend broke the session protocol", false}
-	failBodyLost    = failure{502, "body lost", "the request cannot be sent a second time", false}
-	failBodyTimeout = failure{408, "body time-out", "the request's body did not arrive in time", false}
-	failBodyCut     = failure{400, "body cut", "the request's body ended too early", false}
+	failNoPool       = failure{404, "no pool", "no pool of this proxy serves that host and path", false}
+	failNoBackend    = failure{503, "no backend", "no backend can take the request now", true}
+	failForced       = failure{503, "own backend out", "the backend that holds the session is out", true}
+	failConnect      = failure{503, "connect", "no backend could be reached", true}
+	failReset        = failure{502, "reset", "the backend closed the connection without an answer", false}
+	failMalformed    = failure{502, "malformed answer", "the backend's answer is not valid HTTP", false}
+	failUnasked      = failure{502, "unasked upgrade", "the backend changed the protocol without being asked", false}
+	failFirstByte    = failure{504, "first byte", "the backend did not answer in time", false}
+	failSessionNow   = failure{503, "session", "the session cannot be looked up now", true}
+	failFenced       = failure{503, "fenced", "the session lives elsewhere by now; the change was not made", true}
+	failUnsaved      = failure{503, "unsaved", "the session's change could not be made safe", true}
+	failAdapter      = failure{502, "session protocol", "the backend broke the session protocol", false}
+	failBodyLost     = failure{502, "body lost", "the request cannot be sent a second time", false}
+	failBodyTimeout  = failure{408, "body time-out", "the request's body did not arrive in time", false}
+	failBodyTooLarge = failure{413, "body too large", "the request's body is longer than this proxy takes", false}
+	failURI          = failure{414, "URI too long", "the request's target is longer than this proxy takes", false}
+	failBodyCut      = failure{400, "body cut", "the request's body ended too early", false}
 	// The client, and we ourselves.
 	failHeaderTimeout = failure{408, "header time-out", "the request's head did not arrive in time", false}
 	failMethod        = failure{405, "method", "this method is not allowed here", false}

@@ -115,17 +115,32 @@ func (s *Server) Start() {
 // as having no descriptor left.
 const acceptPause = 50 * time.Millisecond
 
+// acceptTell is how often the log says that accepting fails.
+const acceptTell = 10 * time.Second
+
 func (s *Server) accept(ln *listener) {
+	var told time.Time
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
-			s.running.Go(func() { s.serve(conn, Kind(ln.kind.Load())) })
+			if !s.await(ln.retired) {
+				_ = conn.Close() // nothing was promised to this client
+				return
+			}
+			s.running.Go(func() {
+				defer s.crowd.vacate()
+				s.serve(conn, Kind(ln.kind.Load()))
+			})
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
+		if now := time.Now(); now.Sub(told) >= acceptTell {
+			told = now
+			s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
+		}
+		s.reclaim() // an idle connection's descriptor may be what is missing
 		select {
 		case <-ln.retired:
 			return

@@ -24,6 +24,10 @@ type Limits struct {
 	KeepAliveTimeout time.Duration // between requests
 	HeaderBytes      int           // of a request head
 	HeaderCount      int           // fields in it
+	URIBytes         int           // of a request's target; 0: as many as HeaderBytes lets
+	Requests         int           // on one connection; 0: any number
+	Connections      int           // of all clients; 0: any number
+	ConnectionsEach  int           // from one address; 0: any number
 }
 
 // Routing is what requests are routed by: immutable, and replaced as a whole.
@@ -58,6 +62,7 @@ type Server struct {
 	listeners []*listener
 	retiring  []*listener // that a reload took away
 	clients   map[*client]struct{}
+	crowd     crowd
 	draining  atomic.Bool // no connection gets more than the request that it is in, or about to send
 	closing   atomic.Bool // idle and new connections are closed
 	running   sync.WaitGroup
@@ -66,6 +71,7 @@ type Server struct {
 // NewServer returns a server without listeners.
 func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.Logger) *Server {
 	s := &Server{open: openTCP, limits: limits, log: log, access: access, clients: make(map[*client]struct{})}
+	s.crowd.init(limits.Connections, limits.ConnectionsEach)
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, clientBuffer) }
 	s.buffers.New = func() any { b := make([]byte, 0, relayBuffer); return &b }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -95,6 +101,7 @@ func (s *Server) serve(conn net.Conn, kind Kind) {
 	defer func() {
 		fault := recover()
 		s.remove(c)
+		s.crowd.leave(c)
 		c.write.limit = 0  // closing TLS has a time of its own
 		_ = c.conn.Close() // the last word was said; an error now changes nothing
 		if fault != nil {
@@ -106,7 +113,7 @@ func (s *Server) serve(conn net.Conn, kind Kind) {
 		s.readers.Put(c.r)
 	}()
 	switch {
-	case !c.greet(s, kind):
+	case !s.admit(c, kind):
 	case c.protocol() == "h2" && s.http2 != nil:
 		s.http2(c)
 	default:

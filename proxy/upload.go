@@ -11,10 +11,6 @@ import (
 	"rehydra/proxy/upstream"
 )
 
-// keepLimit is how much of a request's body is kept, so that it can be sent a
-// second time. A body that is longer is streamed and never held whole.
-const keepLimit = 64 << 10
-
 // trailerLimit bounds the trailer section of a request, which is not forwarded.
 const trailerLimit = 16 << 10
 
@@ -22,7 +18,10 @@ const trailerLimit = 16 << 10
 type upload struct {
 	x       *exchange
 	source  http1.Body
-	kept    []byte // the first bytes, at most keepLimit
+	most    int    // how much is kept, so that it can be sent again; a longer body is streamed and never held whole
+	limit   int64  // how long the body may be; 0: no limit
+	size    int64  // of a chunked body so far
+	kept    []byte // the first bytes, at most that many
 	lost    bool   // bytes were read that are not in kept: it cannot be sent again
 	ended   bool   // the source is at its end
 	held    bool   // the client waits for 100 (Continue) before it sends
@@ -34,6 +33,28 @@ type upload struct {
 func (u *upload) reset() {
 	u.kept = u.kept[:0]
 	u.lost, u.ended, u.held, u.err, u.pump, u.expects = false, true, false, nil, nil, false
+	u.most, u.limit, u.size = 0, 0, 0
+}
+
+// bound sets how long the body may be (0: any length) and how much of it is kept. It
+// reports whether the body may be as long as it says that it is.
+func (u *upload) bound(limit int64, most int) bool {
+	u.limit, u.most = limit, most
+	return limit == 0 || u.x.req.Framing != http1.FramingLength || u.x.req.ContentLength <= limit
+}
+
+var errTooLarge = errors.New("a body over the limit")
+
+// read reads from the source. What of a chunked body is over the limit is not given out.
+func (u *upload) read(p []byte) (int, error) {
+	n, err := u.source.Read(p)
+	if u.limit == 0 || u.x.req.Framing != http1.FramingChunked {
+		return n, err
+	}
+	if u.size += int64(n); u.size > u.limit {
+		return 0, errTooLarge
+	}
+	return n, err
 }
 
 // begin prepares to read the body of the request in x.
@@ -61,11 +82,11 @@ func (u *upload) gather() error {
 		return u.err
 	}
 	r := u.x.c.r
-	small := u.x.req.Framing == http1.FramingLength && u.x.req.ContentLength <= keepLimit
+	small := u.x.req.Framing == http1.FramingLength && u.x.req.ContentLength <= int64(u.most)
 	if u.kept == nil {
 		u.kept = make([]byte, 0, 4<<10)
 	}
-	for !u.ended && len(u.kept) < keepLimit {
+	for !u.ended && len(u.kept) < u.most {
 		// A chunked body may be a conversation: wait for its beginning, not for more.
 		if !small && len(u.kept) > 0 && r.Buffered() <= len("\r\n") {
 			return nil
@@ -73,7 +94,7 @@ func (u *upload) gather() error {
 		if len(u.kept) == cap(u.kept) {
 			u.kept = append(u.kept, 0)[:len(u.kept)]
 		}
-		n, err := u.source.Read(u.kept[len(u.kept):min(cap(u.kept), keepLimit)])
+		n, err := u.read(u.kept[len(u.kept):min(cap(u.kept), u.most)])
 		u.kept = u.kept[:len(u.kept)+n]
 		u.note(err)
 		if u.err != nil {
@@ -101,6 +122,8 @@ func (u *upload) failure() failure {
 	switch {
 	case errors.As(u.err, &protocol):
 		return malformed(protocol)
+	case errors.Is(u.err, errTooLarge):
+		return failBodyTooLarge
 	case isTimeout(u.err):
 		return failBodyTimeout
 	default:
@@ -142,7 +165,7 @@ func (p *pump) run() {
 		return
 	}
 	for !u.ended {
-		n, err := u.source.Read(buffer[chunkRoom : cap(buffer)-2])
+		n, err := u.read(buffer[chunkRoom : cap(buffer)-2])
 		if n > 0 {
 			u.keep(buffer[chunkRoom : chunkRoom+n])
 			if p.sendInPlace(buffer, n, chunked) != nil {
@@ -207,7 +230,7 @@ func (p *pump) sendInPlace(buffer []byte, n int, chunked bool) error {
 
 // keep keeps data if there is room for all of it.
 func (u *upload) keep(data []byte) {
-	if u.lost || len(u.kept)+len(data) > keepLimit {
+	if u.lost || len(u.kept)+len(data) > u.most {
 		u.lost = true
 		return
 	}

@@ -16,7 +16,8 @@ type Config struct {
 	Health   HealthConfig
 	Timeouts Timeouts
 	Retry    RetryConfig
-	MaxIdle  int // idle connections kept for each backend (256); negative: none
+	MaxBody  int64 // bytes of a request's body; 0: any number
+	MaxIdle  int   // idle connections kept for each backend (256); negative: none
 	Backends []BackendConfig
 }
 
@@ -46,6 +47,7 @@ type Timeouts struct {
 	FirstByte time.Duration // from the end of the request to the first byte of the answer (60 s)
 	Idle      time.Duration // a gap within an answer or while sending (60 s)
 	KeepAlive time.Duration // how long an unused connection is kept (15 s); must be below the backend's own, Tomcat's is 20 s
+	Tunnel    time.Duration // a silence, both ways, after a 101 (1 h)
 }
 
 // RetryConfig says how many requests that were sent and failed may be sent again.
@@ -127,6 +129,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Timeouts.FirstByte, time.Minute)
 	setDefault(&c.Timeouts.Idle, time.Minute)
 	setDefault(&c.Timeouts.KeepAlive, 15*time.Second)
+	setDefault(&c.Timeouts.Tunnel, time.Hour)
 	setDefault(&c.Retry.Percent, 20)
 	setDefault(&c.Retry.Minimum, 10)
 	setDefault(&c.Retry.BodyBytes, 64<<10)
@@ -158,7 +161,7 @@ func (c *Config) check() error {
 	if p := c.Health.Path; p != "" && (p[0] != '/' || strings.ContainsAny(p, " \t\r\n")) {
 		return fmt.Errorf("cannot build pool %q: health path %q, wanted a path that begins with / and has no blanks", c.Name, p)
 	}
-	if t := c.Timeouts; t.Connect < 0 || t.FirstByte < 0 || t.Idle < 0 || t.KeepAlive < 0 {
+	if t := c.Timeouts; t.Connect < 0 || t.FirstByte < 0 || t.Idle < 0 || t.KeepAlive < 0 || t.Tunnel < 0 {
 		return fmt.Errorf("cannot build pool %q: a time-out is negative, wanted positive ones", c.Name)
 	}
 	return c.checkBackends()

@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// crowd bounds how many clients are connected, in all and from one address.
+type crowd struct {
+	most  int           // in all; 0: any number
+	each  int           // from one address; 0: any number
+	slots chan struct{} // holds one for each connection; nil: most is 0
+	// refusing counts the refused clients that are still told so: each costs a goroutine for a while.
+	refusing atomic.Int64
+
+	mu   sync.Mutex
+	from map[netip.Addr]int
+}
+
+func (w *crowd) init(most, each int) {
+	w.most, w.each, w.from = most, each, make(map[netip.Addr]int)
+	if most > 0 {
+		w.slots = make(chan struct{}, most)
+	}
+}
+
+const (
+	// roomPause is how often a listener that waits for room looks for idle connections again.
+	roomPause = 100 * time.Millisecond
+	// reclaimable is how long a connection must have been idle to be closed for a new one's sake: one that was
+	// used a moment ago is likely to be used again, and a client may be sending on it.
+	reclaimable = time.Second
+	// mostRefusing bounds the refused clients that are told so at one time.
+	mostRefusing = 64
+)
+
+// await waits until there is room for one more connection and takes it. When there is none, the connection that has been idle
+// for longest is closed for it; the clients that come meanwhile wait in the system's queue. It returns false when stop comes first.
+func (s *Server) await(stop <-chan struct{}) bool {
+	w := &s.crowd
+	if w.slots == nil {
+		return true
+	}
+	select {
+	case w.slots <- struct{}{}:
+		return true
+	default:
+	}
+	s.counts.waited.Add(1)
+	for {
+		s.reclaim()
+		select {
+		case w.slots <- struct{}{}:
+			return true
+		case <-stop:
+			return false
+		case <-time.After(roomPause):
+		}
+	}
+}
+
+// vacate gives back what await took.
+func (w *crowd) vacate() {
+	if w.slots != nil {
+		<-w.slots
+	}
+}
+
+// reclaim closes the connection that has been idle for longest, if one has been for a while, and reports whether it did.
+func (s *Server) reclaim() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var oldest *client
+	before := time.Now().Add(-reclaimable).UnixNano()
+	for c := range s.clients {
+		if used := c.used.Load(); used != 0 && used < before && c.state.Load() == stateIdle {
+			oldest, before = c, used
+		}
+	}
+	if oldest == nil || !oldest.state.CompareAndSwap(stateIdle, stateClosed) {
+		return false
+	}
+	_ = oldest.raw.Close() // idle: nothing is lost
+	s.counts.reclaimed.Add(1)
+	return true
+}
+
+// enter counts c as a connection of its address, unless that has as many as it may. The connections of proxies that are
+// believed are those of many clients, and not counted.
+func (s *Server) enter(c *client) bool {
+	w := &s.crowd
+	if w.each == 0 || within(s.front.Load().Trusted, c.peer) {
+		return true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.from[c.peer] >= w.each {
+		return false
+	}
+	w.from[c.peer]++
+	c.entered = c.peer
+	return true
+}
+
+// leave is the end of what enter began.
+func (w *crowd) leave(c *client) {
+	if !c.entered.IsValid() {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.from[c.entered]--; w.from[c.entered] <= 0 {
+		delete(w.from, c.entered)
+	}
+}
+
+// admit greets a client and reports whether there is HTTP to be served. A client whose address has too many connections is turned
+// away: before it has said anything, unless it is a proxy's to say whose connection it is.
+func (s *Server) admit(c *client, kind Kind) bool {
+	known := !within(s.front.Load().ProxyProtocol, c.peer)
+	if known && !s.enter(c) {
+		s.turnAway(c, kind)
+		return false
+	}
+	if !c.greet(s, kind) {
+		return false
+	}
+	if !known && !s.enter(c) {
+		s.turnAway(c, kind)
+		return false
+	}
+	return true
+}
+
+const crowdedAnswer = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n" +
+	"Retry-After: 1\r\nConnection: close\r\nContent-Length: 42\r\n\r\nthis client has too many connections open\n"
+
+// turnAway answers 429 to a client that speaks plain HTTP, and closes on one that would have to be greeted first.
+func (s *Server) turnAway(c *client, kind Kind) {
+	s.counts.turnedAway.Add(1)
+	defer s.crowd.refusing.Add(-1)
+	if s.crowd.refusing.Add(1) > mostRefusing || kind != Plain && c.tls == nil {
+		if tcp, ok := c.raw.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // nothing to be kept for it by the system either
+		}
+		return
+	}
+	c.write.limit = lingerTime
+	if _, err := io.WriteString(c, crowdedAnswer); err == nil {
+		c.linger()
+	}
+}
