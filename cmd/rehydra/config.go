@@ -33,6 +33,10 @@ type ServerConfig struct {
 	KeepAliveTimeout time.Duration `toml:"keep_alive_timeout"` // how long an idle client connection is kept
 	MaxHeaderBytes   int           `toml:"max_header_bytes"`   // of a request's head, request line included
 	MaxHeaderCount   int           `toml:"max_header_count"`   // fields in a request's head
+	ProxyProtocol    []string      `toml:"proxy_protocol"`     // networks of peers that begin with a PROXY header
+	TrustedProxies   []string      `toml:"trusted_proxies"`    // networks of peers whose X-Forwarded-* are believed
+	Forwarded        bool          `toml:"forwarded"`          // Forwarded (RFC 7239) is sent and believed too
+	TLS              TLSConfig     `toml:"tls"`
 }
 
 // AdminConfig is the side that operators see.

@@ -31,23 +31,10 @@ func (c checker) all() {
 
 func (c checker) server() {
 	s := c.cfg.Server
-	if len(s.Listen) == 0 {
-		c.bad("server.listen", "no address", `at least one "host:port"`)
-	}
-	seen := map[string]bool{}
-	for _, address := range s.Listen {
-		c.listen("server.listen", address)
-		if seen[address] && !strings.HasSuffix(address, ":0") {
-			c.bad("server.listen", strconv.Quote(address)+" twice", "different addresses")
-		}
-		seen[address] = true
-	}
-	if admin := c.cfg.Admin.Listen; admin != "" {
-		c.listen("admin.listen", admin)
-		if seen[admin] && !strings.HasSuffix(admin, ":0") {
-			c.bad("admin.listen", strconv.Quote(admin)+", which server.listen holds too", "an address of its own")
-		}
-	}
+	c.addresses()
+	c.tls()
+	c.networks("server.proxy_protocol", s.ProxyProtocol)
+	c.networks("server.trusted_proxies", s.TrustedProxies)
 	c.duration("server.drain_timeout", s.DrainTimeout)
 	if file := &c.cfg.Server.PIDFile; *file != "" {
 		*file = c.beside(*file)

@@ -13,6 +13,7 @@ func DefaultConfig() Config {
 			KeepAliveTimeout: 75 * time.Second,
 			MaxHeaderBytes:   64 << 10,
 			MaxHeaderCount:   200,
+			TLS:              defaultTLS(),
 		},
 		Admin: AdminConfig{Listen: "127.0.0.1:8079"},
 		Log:   LogConfig{Format: "json", Level: "info", Output: "stderr", Access: true},

@@ -59,6 +59,9 @@ func TestShippedConfigurationsLoad(t *testing.T) {
 func TestFullIsTheDefaults(t *testing.T) {
 	want := DefaultConfig()
 	want.Tier = true
+	want.Server.ProxyProtocol, want.Server.TrustedProxies = []string{}, []string{}
+	want.Server.TLS.Listen, want.Server.TLS.ACME.Domains = []string{}, []string{}
+	want.Server.TLS.Certificates = []CertificateConfig{{}}
 	want.Session.Token = NewSecret("change-me-full")
 	want.Store.Nodes = []NodeConfig{{"n1", "127.0.0.1:11211"}, {"n2", "127.0.0.1:11212"}}
 	want.Store.FailoverOnly = []string{}

@@ -13,6 +13,7 @@ import (
 	"rehydra/jvmroute"
 	"rehydra/proxy"
 	"rehydra/proxy/session"
+	"rehydra/proxy/tlsfront"
 	"rehydra/proxy/upstream"
 	"rehydra/sessiontier"
 )
@@ -23,6 +24,7 @@ type program struct {
 	log      zerolog.Logger
 	store    *sessiontier.Tier // nil: the session tier is off
 	server   *proxy.Server
+	acme     *tlsfront.ACME // nil: no certificates come from there
 	sockets  *sockets
 	admin    *adminServer // nil: off
 	counters session.Counters
@@ -70,6 +72,15 @@ func (p *program) open() error {
 	if err := p.server.Listen(cfg.Server.Listen); err != nil {
 		return err
 	}
+	if err := p.server.ListenTLS(cfg.Server.TLS.Listen); err != nil {
+		return err
+	}
+	p.acme = p.openACME(cfg)
+	front, err := frontConfig(cfg, p.server.TLSAddress(), p.acme)
+	if err != nil {
+		return err
+	}
+	p.server.SetFront(front)
 	if cfg.Admin.Listen != "" {
 		if p.admin, err = listenAdmin(cfg, p, p.log); err != nil {
 			return err
@@ -82,6 +93,9 @@ func (p *program) open() error {
 func (p *program) Start() {
 	p.routing.Table.Start()
 	p.server.Start()
+	if p.acme != nil {
+		p.acme.Start() // its challenges come back to the listeners
+	}
 	if p.admin != nil {
 		p.admin.Start()
 	}
@@ -124,6 +138,12 @@ func (p *program) Reload(cfg *Config) error {
 		next.Table.Close()
 		return err
 	}
+	front, err := frontConfig(cfg, addresses.server.TLSAddress(), p.acme)
+	if err != nil {
+		next.Table.Close()
+		addresses.Discard()
+		return err
+	}
 	if p.store != nil {
 		if err := p.store.SetKeys(cfg.Store.Keys, cfg.Store.sealing()); err != nil {
 			next.Table.Close()
@@ -133,6 +153,7 @@ func (p *program) Reload(cfg *Config) error {
 	}
 	next.Table.Start()
 	p.server.SetRouting(next)
+	p.server.SetFront(front)
 	addresses.Apply()
 	p.cfg, p.routing = cfg, next
 	old.Table.Close()
@@ -151,7 +172,7 @@ func restartNeeded(old, cfg *Config) error {
 		name     string
 		old, now any
 	}{
-		{"[server]", withoutListen(old.Server), withoutListen(cfg.Server)},
+		{"[server]", withoutFront(withoutListen(old.Server)), withoutFront(withoutListen(cfg.Server))},
 		{"[log]", old.Log, cfg.Log},
 		{"[store]", withoutKeys(old.Store), withoutKeys(cfg.Store)},
 		{"session.max_state", old.Session.MaxState, cfg.Session.MaxState},
@@ -239,6 +260,9 @@ const saveGrace = 2 * time.Second
 func (p *program) close() {
 	if p.admin != nil {
 		p.admin.Close()
+	}
+	if p.acme != nil {
+		p.acme.Close()
 	}
 	if p.server != nil {
 		ended, cancel := context.WithCancel(context.Background())

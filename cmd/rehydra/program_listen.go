@@ -26,7 +26,7 @@ type relisten struct {
 func (p *program) relisten(cfg *Config) (*relisten, error) {
 	r := &relisten{p: p, moved: cfg.Admin.Listen != p.cfg.Admin.Listen}
 	var err error
-	if r.server, err = p.server.Relisten(cfg.Server.Listen, nil); err != nil {
+	if r.server, err = p.server.Relisten(cfg.Server.Listen, cfg.Server.TLS.Listen); err != nil {
 		return nil, err
 	}
 	if r.moved && cfg.Admin.Listen != "" {
