@@ -14,10 +14,10 @@ CERTS       := $(if $(wildcard /etc/debian_version),/etc/ssl/certs/ca-certificat
 TESTFLAGS   ?= -timeout 15m
 
 .DEFAULT_GOAL := build
-.PHONY: demo build test unit race lint fuzz e2e soak bench adapters clean help
+.PHONY: demo build test unit race lint fuzz e2e soak bench bench-quick adapters clean help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## compile bin/rehydra
 	@sh scripts/need.sh $(CERTS)
@@ -58,10 +58,16 @@ soak: ## faults and the history checker for longer: REHYDRA_SOAK=60s, REHYDRA_SE
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) -run 'Soak|Unfenced' ./e2e/history
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) ./e2e/faults
 
-bench: build ## side by side with HAProxy, and what the session tier costs; results in bench/results
-	@sh scripts/need.sh haproxy=haproxy memcached=memcached
-	go run ./bench
-	go run ./bench --tier --rounds 5
+# What the comparison needs beside what is built here: the peers, and the Tomcats of the whole systems.
+BENCH_NEEDS := haproxy=haproxy nginx=nginx apache2=apache2-bin /usr/lib/apache2/modules/mod_jk.so=libapache2-mod-jk caddy=caddy memcached=memcached
+
+bench: build adapters ## side by side with HAProxy, nginx, Apache, Caddy, net/http and MSM, twenty minutes; BENCH="--peers ... --workloads ..."
+	@sh scripts/need.sh $(BENCH_NEEDS)
+	go run ./bench $(BENCH)
+
+bench-quick: build ## the essentials of it in three minutes
+	@sh scripts/need.sh $(BENCH_NEEDS)
+	go run ./bench --quick $(BENCH)
 
 clean: ## remove what was built (downloads in .cache stay)
 	rm -rf bin adapters/tomcat/target adapters/tomcat/*/target

@@ -14,35 +14,64 @@ import (
 	"sync"
 )
 
-// runBackend is a small, fast server: every GET gets the same page. It prints the address it listens on and serves until ctx ends.
+// runBackend is some small, fast servers: every GET gets the same page. For each route it prints the addresses where it speaks HTTP and
+// AJP, and serves until ctx ends.
 func runBackend(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("bench backend", flag.ContinueOnError)
-	route := flags.String("route", "", "the backend's name, said in the field X-Node and at the start of the page")
+	list := flags.String("routes", "", "the backends' names, by commas; said in the field X-Node and at the start of the page")
 	body := flags.Int("body", 1024, "bytes of the page")
 	session := flags.String("session", "", "what is said of sessions; empty: nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	page, err := renderPage(*route, *body)
+	runtime.GOMAXPROCS(1) // two of these, a load generator and a proxy share the machine
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var serving sync.WaitGroup
+	for route := range strings.SplitSeq(*list, ",") {
+		if err := startBackend(ctx, cancel, &serving, route, *body, *session, out); err != nil {
+			cancel(err)
+			break
+		}
+	}
+	serving.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// startBackend lets serving serve one route until ctx ends; failed is told of an error.
+func startBackend(ctx context.Context, failed func(error), serving *sync.WaitGroup, route string, size int, session string, out io.Writer) error {
+	page, err := renderPage(route, size)
 	if err != nil {
 		return err
 	}
-	runtime.GOMAXPROCS(1) // two of these, a load generator and a proxy share the machine
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("cannot listen: %w", err)
-	}
-	fmt.Fprintf(out, "listening %s\n", listener.Addr())
 	answer := func(conn net.Conn) { answerRequests(conn, page) }
-	if *session != "" {
-		b, err := newSessionBackend(*session, page)
+	if session != "" {
+		b, err := newSessionBackend(session, page)
 		if err != nil {
 			return err
 		}
 		answer = b.answerRequests
 	}
-	return serveBackend(ctx, listener, answer)
+	packets := renderAJP(route, page[len(page)-size:])
+	line := "listening"
+	for _, answer := range []func(net.Conn){answer, func(conn net.Conn) { answerAJP(conn, packets) }} {
+		var config net.ListenConfig
+		listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return fmt.Errorf("cannot listen: %w", err)
+		}
+		line += " " + listener.Addr().String()
+		serving.Go(func() {
+			if err := serveBackend(ctx, listener, answer); err != nil {
+				failed(err)
+			}
+		})
+	}
+	fmt.Fprintln(out, line)
+	return nil
 }
 
 // serveBackend answers on listener until ctx ends, and returns when every connection is closed.

@@ -1,11 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,7 +94,7 @@ func TestLoadSaysWhenNobodyListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = generate(t.Context(), LoadSpec{Address: address, Routes: []string{"node1"}, Connections: 1, Time: time.Minute}, func(string) {})
+	_, err = generate(t.Context(), LoadSpec{Address: address, Routes: []string{"node1"}, Connections: 1, Head: keepAlive1K().Head, Time: time.Minute}, func(string) {})
 	if err == nil || !strings.Contains(err.Error(), "cannot connect") {
 		t.Errorf("error %v, wanted: cannot connect", err)
 	}
@@ -177,42 +184,153 @@ func TestRatiosArePairByPair(t *testing.T) {
 
 func TestPlanRefusesWhatItCannotDo(t *testing.T) {
 	for _, args := range [][]string{
-		{"--peers", "apache"}, {"--workloads", "nothing"}, {"--rounds", "0"}, {"--time", "0s"}, {"fast"}, {"--peers", ""},
+		{"--peers", "lighttpd"}, {"--workloads", "nothing"}, {"--suites", "all"}, {"--rounds", "0"}, {"--time", "0s"}, {"--rate", "-1"}, {"fast"}, {"--peers", ","},
 	} {
 		if _, err := parsePlan(args); err == nil {
 			t.Errorf("no error for %q", args)
 		}
 	}
-	p, err := parsePlan([]string{"--quick", "--workloads", "keepalive-1k"})
+	p, err := parsePlan([]string{"--workloads", "keepalive-16k,msm", "--peers", "nginx,rehydra"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if limit := p.limit(); limit > 3*time.Minute {
-		t.Errorf("a quick run may take %v, wanted at most 3 minutes", limit)
+	if len(p.jobs) != 2 || p.jobs[0].name != "keepalive-16k" || len(p.jobs[0].entries) != 2 || p.jobs[1].name != "msm" {
+		t.Errorf("jobs %+v, wanted 16 KB with two peers, and msm", p.jobs)
 	}
 }
 
-func TestReportHasEveryFigure(t *testing.T) {
-	rounds := []Round{{Requests: 1000, PerSecond: 1234, CPUMicros: 50.5, P50Micros: 3000, P99Micros: 9000, Resident: 15 << 20}}
+// What is planned must fit the time that is promised, were no time lost between the rounds.
+func TestPlansFitTheirTime(t *testing.T) {
+	for _, c := range []struct {
+		args   []string
+		within time.Duration
+	}{
+		{nil, 18 * time.Minute},
+		{[]string{"--quick"}, 150 * time.Second},
+	} {
+		p, err := parsePlan(c.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var total time.Duration
+		for _, j := range p.jobs {
+			rounds := cmp.Or(j.rounds, p.rounds)
+			for _, e := range j.entries {
+				total += e.workload.FirstWarm + time.Duration(rounds)*(p.round+p.warm)
+			}
+		}
+		if total > c.within {
+			t.Errorf("%q measures for %v, wanted at most %v", c.args, total, c.within)
+		}
+	}
+}
+
+func TestRatiosOfAJob(t *testing.T) {
+	names := func(subject string, names ...string) [][2]string {
+		j := job{subject: subject}
+		for _, name := range names {
+			j.entries = append(j.entries, entry{name: name})
+		}
+		return j.pairs()
+	}
+	for _, c := range []struct{ got, wanted [][2]string }{
+		{names("b", "a", "b", "c"), [][2]string{{"b", "a"}, {"b", "c"}}},
+		{names("x", "a", "b", "c"), [][2]string{{"b", "a"}, {"c", "a"}}},
+		{names("", "a"), nil},
+	} {
+		if !slices.Equal(c.got, c.wanted) {
+			t.Errorf("pairs %v, wanted %v", c.got, c.wanted)
+		}
+	}
+}
+
+// sample is a report in which nginx has failed and haproxy has not.
+func sample(t *testing.T) *Report {
+	t.Helper()
+	rounds := []Round{{Requests: 1000, PerSecond: 1234, CPUMicros: 50.5, P50Micros: 3000, P99Micros: 9000, P999Micros: 9500, Resident: 15 << 20}}
 	log := filepath.Join(t.TempDir(), "access.log")
 	if err := os.WriteFile(log, []byte("one line\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	result, err := summariseWorkload(t.Context(), keepAlive1K(), []*contender{
-		{peer: &haproxy{}, rounds: rounds, requests: 1000, logged: 999, running: &Running{AccessLog: log}},
-		{peer: &rehydra{}, rounds: rounds, requests: 1000, logged: 1000, running: &Running{AccessLog: log}},
+	j := peersJob(keepAlive1K(), []Peer{&haproxy{}, &rehydra{}, &nginx{}}, "rehydra")
+	result, err := summariseJob(t.Context(), &j, []*contender{
+		{entry: j.entries[0], rounds: rounds, requests: 1000, logged: 999, running: &Running{AccessLog: log}},
+		{entry: j.entries[1], rounds: rounds, requests: 1000, logged: 1000, running: &Running{AccessLog: log}},
+		{entry: j.entries[2], failed: errors.New("cannot find nginx")},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	report := Report{Machine: describeMachine(), Workloads: []WorkloadResult{*result}}
+	return &Report{Machine: describeMachine(), Workloads: []WorkloadResult{*result}}
+}
+
+func TestReportHasEveryFigure(t *testing.T) {
+	report := sample(t)
 	text := string(report.markdown())
 	for _, wanted := range []string{
-		"| haproxy | 50.5 (50.5–50.5) | 1234 (1234–1234) | 3000 (3000–3000) | 9000 (9000–9000) | 15.0 (15.0–15.0) | 100.00 % |",
-		"| **rehydra : haproxy** | 1.00 (1.00–1.00) |", runtime.Version(),
+		"| haproxy | 50.5 | 1234 | 3000 | 9000 | 9500 | 15.0 | 100.00 % |", "| nginx | **failed**: cannot find nginx |",
+		"| **rehydra : haproxy** | 1.00 |", "| 1 KB keep-alive: CPU a request | haproxy | ≤ 0.95 | 1.00 | missed |",
+		"| 1 KB keep-alive: requests a second | haproxy | ≥ 1 | 1.00 | met |", runtime.Version(),
 	} {
 		if !strings.Contains(text, wanted) {
 			t.Errorf("the table lacks %q:\n%s", wanted, text)
+		}
+	}
+	if err := report.failures(); err == nil || !strings.Contains(err.Error(), "keepalive-1k: nginx failed") {
+		t.Errorf("the run's end is %v, wanted that nginx failed", err)
+	}
+}
+
+// A chart is XML, with a bar for each peer.
+func TestReportIsDrawn(t *testing.T) {
+	report, dir := sample(t), t.TempDir()
+	if err := report.write(dir, "try"); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(filepath.Join(dir, "try-cpu.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var texts []string
+	for decoder := xml.NewDecoder(file); ; {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if data, ok := token.(xml.CharData); ok {
+			texts = append(texts, string(data))
+		}
+	}
+	for _, wanted := range []string{"haproxy", "rehydra", "nginx", "50.5 µs", "failed"} {
+		if !slices.Contains(texts, wanted) {
+			t.Errorf("the chart lacks %q, it has %q", wanted, texts)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "try-memory.svg")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a chart of what was not measured: %v", err)
+	}
+}
+
+func TestEveryTargetHasAWorkload(t *testing.T) {
+	p, err := parsePlan(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := make(map[string]bool)
+	for _, j := range p.jobs {
+		for _, e := range j.entries {
+			known[j.name+" "+e.name] = true
+			for _, n := range e.workload.Hold {
+				known[fmt.Sprintf("%s-%d %s", j.name, n, e.name)] = true
+			}
+		}
+	}
+	for _, x := range targets() {
+		if !known[x.workload+" "+x.name] || x.to != "" && !known[x.workload+" "+x.to] {
+			t.Errorf("nothing measures %+v", x)
 		}
 	}
 }

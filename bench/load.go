@@ -2,16 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"slices"
-	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,33 +17,71 @@ import (
 // A LoadSpec tells a load generator what to do.
 type LoadSpec struct {
 	Address     string
-	Routes      []string // connection i has a session on Routes[i mod len]
+	Routes      []string // session i belongs to Routes[i mod len]
 	Connections int
-	Head        string // the request, with %s where the session id goes
-	Body        int    // bytes that every answer must have
-	Warm, Time  time.Duration
+	Workers     int           // how many ask at the same time, each over its share of connections and sessions; 0: one for each connection
+	Sessions    int           // 0: one for each connection
+	Head        string        // the request; "{cookie}" becomes "; JSESSIONID=..." and "{count}" a number that never comes twice
+	Body        int           // bytes that every answer must have; -1: any number
+	Follow      bool          // sessions are the backends' own: each begins without an id and goes on with the one that it is given
+	Fresh       bool          // a connection for each request
+	CA          string        // PEM of the certificate to trust; "": no TLS
+	Rate        float64       // requests a second, whatever the answers do; 0: the next request when the answer is there
+	Hold        []int         // open that many connections, step by step, use each once, and wait for a line from the caller at each step
+	Warm, Time  time.Duration // load before the measured time, and that itself
+}
+
+// workers returns how many ask at the same time.
+func (s *LoadSpec) workers() int {
+	if s.Workers > 0 {
+		return min(s.Workers, s.Connections)
+	}
+	return s.Connections
+}
+
+// sessions returns how many sessions there are.
+func (s *LoadSpec) sessions() int {
+	if s.Sessions > 0 {
+		return s.Sessions
+	}
+	return s.Connections
 }
 
 // A LoadResult is what came of it.
 type LoadResult struct {
-	Requests int           // answered within the measured time
-	Warm     int           // answered before and after it
-	Elapsed  time.Duration // the measured time as it was
-	P50, P99 time.Duration
-	Max      time.Duration
+	Requests       int           // answered within the measured time
+	Warm           int           // answered before and after it
+	Late           int           // of a constant rate: due within the measured time, and not even sent two seconds after it
+	Elapsed        time.Duration // the measured time as it was
+	P50, P99, P999 time.Duration // at a constant rate from when a request was due, not from when it could be sent
+	Max            time.Duration
 }
 
-// The lines by which a load generator tells that its measured time begins and ends; the result follows as JSON.
+// The lines by which a load generator tells that its measured time begins and ends; the result follows as JSON. One that holds
+// connections says how many, and waits for a line each time.
 const (
 	loadStarts = "start"
 	loadEnds   = "end"
+	loadHolds  = "holding "
 )
 
-// runLoad reads a LoadSpec from standard input and works it off.
+// runLoad reads a LoadSpec, one line, from standard input and works it off.
 func runLoad(ctx context.Context, _ []string, out io.Writer) error {
-	var spec LoadSpec
-	if err := json.NewDecoder(os.Stdin).Decode(&spec); err != nil {
+	in := bufio.NewReader(os.Stdin)
+	line, err := in.ReadBytes('\n')
+	if err != nil {
 		return fmt.Errorf("cannot read what load is wanted: %w", err)
+	}
+	var spec LoadSpec
+	if err := json.Unmarshal(line, &spec); err != nil {
+		return fmt.Errorf("cannot read what load is wanted: %w", err)
+	}
+	if len(spec.Hold) > 0 {
+		return hold(ctx, spec, func(n int) error {
+			fmt.Fprintf(out, "%s%d\n", loadHolds, n)
+			_, err := in.ReadString('\n')
+			return err
+		})
 	}
 	result, err := generate(ctx, spec, func(event string) { fmt.Fprintln(out, event) })
 	if err != nil {
@@ -62,7 +97,7 @@ const (
 	ending
 )
 
-// generate keeps every connection busy with one request at a time, first for spec.Warm, then for spec.Time, and calls
+// generate keeps every worker busy with one request at a time, first for spec.Warm, then for spec.Time, and calls
 // event at the edges of the latter. The first wrong or missing answer ends it: figures with errors among them say nothing.
 func generate(ctx context.Context, spec LoadSpec, event func(string)) (LoadResult, error) {
 	if spec.Connections < 1 || len(spec.Routes) < 1 {
@@ -70,34 +105,93 @@ func generate(ctx context.Context, spec LoadSpec, event func(string)) (LoadResul
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var phase atomic.Int32
-	users := make([]*user, spec.Connections)
+	g := &generator{spec: &spec, begin: time.Now()}
+	if err := g.prepare(); err != nil {
+		return LoadResult{}, err
+	}
 	var running sync.WaitGroup
-	for i := range users {
-		route := spec.Routes[i%len(spec.Routes)]
-		users[i] = &user{
-			address: spec.Address, node: []byte(route), body: spec.Body, phase: &phase,
-			request: fmt.Appendf(nil, spec.Head, fmt.Sprintf("7F%030d.%s", i, route)),
-		}
+	for _, w := range g.workers {
 		running.Go(func() {
-			if err := users[i].work(ctx); err != nil {
+			defer w.close()
+			if err := w.work(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if g.pacer != nil {
+		running.Go(func() {
+			if err := g.pacer.run(ctx); err != nil {
 				cancel(err)
 			}
 		})
 	}
 	pause(ctx, spec.Warm)
-	phase.Store(measuring)
-	begin := time.Now()
+	g.measureFrom(time.Now())
+	g.phase.Store(measuring)
 	event(loadStarts)
 	pause(ctx, spec.Time)
 	event(loadEnds)
-	elapsed := time.Since(begin)
-	phase.Store(ending)
+	elapsed := time.Since(g.start())
+	g.phase.Store(ending)
 	running.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return LoadResult{}, err
 	}
-	return summarise(users, elapsed), nil
+	return g.summarise(elapsed), nil
+}
+
+// A generator is a load at work.
+type generator struct {
+	spec    *LoadSpec
+	begin   time.Time
+	from    atomic.Int64 // when the measured time began, since begin; 0: not yet
+	phase   atomic.Int32
+	count   atomic.Int64 // what {count} becomes
+	workers []*worker
+	pacer   *pacer // nil: no constant rate
+}
+
+func (g *generator) measureFrom(t time.Time) { g.from.Store(int64(t.Sub(g.begin))) }
+
+func (g *generator) start() time.Time { return g.begin.Add(time.Duration(g.from.Load())) }
+
+// prepare makes the workers and, for a constant rate, the pacer.
+func (g *generator) prepare() error {
+	head, err := parseHead(g.spec.Head)
+	if err != nil {
+		return err
+	}
+	security, err := clientTLS(g.spec.CA)
+	if err != nil {
+		return err
+	}
+	if g.spec.Rate > 0 {
+		g.pacer = newPacer(g)
+	}
+	n := g.spec.workers()
+	for i := range n {
+		w := &worker{g: g, head: head, security: security, buffer: 16 << 10}
+		if g.spec.Body > 16<<10 {
+			w.buffer = 64 << 10
+		}
+		if g.spec.Connections > 1000 {
+			w.buffer = 2 << 10
+		}
+		if g.spec.Fresh {
+			w.source = sourceAddress(i)
+		}
+		for c := i; c < g.spec.Connections; c += n {
+			w.links = append(w.links, nil)
+		}
+		for s := i; s < g.spec.sessions(); s += n {
+			w.sessions = append(w.sessions, newUser(s, g.spec))
+		}
+		if len(w.sessions) == 0 { // fewer sessions than workers: some have the same
+			w.sessions = append(w.sessions, newUser(i%g.spec.sessions(), g.spec))
+		}
+		g.workers = append(g.workers, w)
+	}
+	return nil
 }
 
 // pause waits for d, or until ctx ends.
@@ -110,104 +204,44 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func summarise(users []*user, elapsed time.Duration) LoadResult {
+func (g *generator) summarise(elapsed time.Duration) LoadResult {
 	result := LoadResult{Elapsed: elapsed}
 	var all []uint32
-	for _, u := range users {
-		result.Warm += u.warm
-		all = append(all, u.micros...)
+	for _, w := range g.workers {
+		result.Warm += w.outside
+		result.Requests += w.inside
+		all = append(all, w.micros...)
+	}
+	if g.pacer != nil {
+		left := g.pacer.unsent(time.Now())
+		result.Late = len(left)
+		all = append(all, left...)
 	}
 	slices.Sort(all)
-	result.Requests = len(all)
-	result.P50, result.P99, result.Max = quantile(all, 0.50), quantile(all, 0.99), quantile(all, 1)
+	result.P50, result.P99, result.P999 = quantile(all, 0.50), quantile(all, 0.99), quantile(all, 0.999)
+	result.Max = quantile(all, 1)
 	return result
 }
 
-// A user is one connection with one session.
-type user struct {
-	address string
-	request []byte
-	node    []byte // who must answer
-	body    int
-	phase   *atomic.Int32
+// The parts of a request that differ from one to the next.
+const (
+	cookieMark = "{cookie}"
+	countMark  = "{count}"
+)
 
-	warm   int      // answers outside the measured time
-	micros []uint32 // how long each measured answer took
+// A requestHead is a request with room for what differs.
+type requestHead struct {
+	beforeCount, beforeCookie, rest string
+	counts                          bool
 }
 
-// work asks and reads until the phase is ending.
-func (u *user) work(ctx context.Context) error {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", u.address)
-	if err != nil {
-		return fmt.Errorf("cannot connect: %w", err)
+// parseHead cuts a LoadSpec's Head. The count, if there is one, is in the target, before the cookie.
+func parseHead(text string) (h requestHead, err error) {
+	before, rest, ok := strings.Cut(text, cookieMark)
+	if !ok {
+		return h, fmt.Errorf("cannot make requests of %q: wanted %s where the session's cookie goes", text, cookieMark)
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	u.micros = make([]uint32, 0, 1<<16)
-	reader := bufio.NewReaderSize(conn, 16<<10)
-	for {
-		before := u.phase.Load()
-		if before == ending {
-			return nil
-		}
-		begin := time.Now()
-		if _, err := conn.Write(u.request); err != nil {
-			return fmt.Errorf("cannot send: %w", err)
-		}
-		if err := u.readAnswer(reader); err != nil {
-			return err
-		}
-		if before == measuring && u.phase.Load() == measuring {
-			u.micros = append(u.micros, uint32(time.Since(begin).Microseconds()))
-		} else {
-			u.warm++
-		}
-	}
-}
-
-// readAnswer reads one answer and checks its status, who made it, and that all of it is there.
-func (u *user) readAnswer(reader *bufio.Reader) error {
-	line, err := reader.ReadSlice('\n')
-	if err != nil {
-		return fmt.Errorf("cannot read the answer: %w", err)
-	}
-	if !bytes.HasPrefix(line, []byte("HTTP/1.1 200")) {
-		return fmt.Errorf("answer %q, wanted a 200", bytes.TrimSpace(line))
-	}
-	length, fromOwn := -1, false
-	for {
-		line, err := reader.ReadSlice('\n')
-		if err != nil {
-			return fmt.Errorf("cannot read the answer's head: %w", err)
-		}
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			break
-		}
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		value = bytes.TrimSpace(value)
-		switch {
-		case len(name) == 14 && bytes.EqualFold(name, []byte("content-length")):
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return fmt.Errorf("cannot read the answer's length: %w", err)
-			}
-		case len(name) == 6 && bytes.EqualFold(name, []byte("x-node")):
-			fromOwn = bytes.Equal(value, u.node)
-		}
-	}
-	if length != u.body || !fromOwn {
-		return fmt.Errorf("answer of %d bytes, from the session's own backend: %v; wanted %d bytes from %s", length, fromOwn, u.body, u.node)
-	}
-	start, err := reader.Peek(len(u.node))
-	if err != nil {
-		return fmt.Errorf("cannot read the page: %w", err)
-	}
-	if !bytes.Equal(start, u.node) {
-		return errors.New("the page is another backend's")
-	}
-	if _, err := reader.Discard(length); err != nil {
-		return fmt.Errorf("cannot read the page: %w", err)
-	}
-	return nil
+	h.rest = rest
+	h.beforeCount, h.beforeCookie, h.counts = strings.Cut(before, countMark)
+	return h, nil
 }

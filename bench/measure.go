@@ -1,175 +1,200 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
-// routes name the backends of every workload.
-var routes = [...]string{"node1", "node2"}
-
-// A contender is a peer at work in one workload, with what was measured of it.
+// A contender is a peer at work, with what was measured of it.
 type contender struct {
-	peer     Peer
+	entry
+	backends []Backend
 	running  *Running
 	rounds   []Round
 	requests int64 // all that were answered, those of warming up included
 	logged   int64 // lines of access log
+	failed   error // it is out
 }
 
-// measure runs every workload over every peer and says on out how it goes.
+// A site is where one job takes place: a folder, and what stands behind the proxies.
+type site struct {
+	dir      string
+	self     string // this program
+	stops    []func()
+	backends map[backendSpec][]Backend
+	cert     *Certificate
+}
+
+func (s *site) close() error {
+	for _, stop := range s.stops {
+		stop()
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// measure runs every job, says on out how it goes, and writes the results after each: a run that is broken off has not been in vain.
 func (p *plan) measure(ctx context.Context, out io.Writer) (*Report, error) {
 	report := &Report{Machine: describeMachine(), Began: time.Now().UTC(), RoundTime: p.round, WarmTime: p.warm}
-	for _, peer := range p.peers {
-		version, err := peer.Version(ctx)
+	for i := range p.jobs {
+		j := &p.jobs[i]
+		p.settleRate(j, report)
+		fmt.Fprintf(out, "%s: %s\n", j.name, j.about)
+		bounded, cancel := context.WithTimeout(ctx, j.duration(p))
+		results, err := p.measureJob(bounded, j, report, out)
+		cancel()
 		if err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			fmt.Fprintf(out, "  %s failed: %v\n", j.name, err)
+			results = []WorkloadResult{{Name: j.name, About: j.about, Failed: err.Error()}}
+		}
+		report.Workloads = append(report.Workloads, results...)
+		report.Took = time.Since(report.Began).Round(time.Second)
+		if err := report.write(p.out, p.name); err != nil {
 			return nil, err
 		}
-		report.Peers = append(report.Peers, PeerInfo{Name: peer.Name(), Version: version})
-	}
-	for _, w := range p.workloads {
-		result, err := p.measureWorkload(ctx, w, out)
-		if err != nil {
-			return nil, fmt.Errorf("workload %s: %w", w.Name, err)
-		}
-		report.Workloads = append(report.Workloads, *result)
 	}
 	return report, nil
 }
 
-func (p *plan) measureWorkload(ctx context.Context, w Workload, out io.Writer) (_ *WorkloadResult, err error) {
-	dir, err := os.MkdirTemp("", "rehydra-bench-")
-	if err != nil {
-		return nil, fmt.Errorf("cannot make a folder: %w", err)
+// settleRate lowers a constant rate to what the machine bears.
+func (p *plan) settleRate(j *job, report *Report) {
+	if p.rate > 0 {
+		return
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("cannot find this program: %w", err)
+	slowest := math.Inf(1)
+	for _, name := range []string{"haproxy", "nginx", "rehydra"} {
+		if r := report.peer(keepAlive1K().Name, name); r != nil && r.PerSecond.Median > 0 {
+			slowest = min(slowest, r.PerSecond.Median)
+		}
 	}
-	var backends []Backend
-	for _, route := range routes {
-		proc, address, err := startHelper(ctx, dir, route, self, "backend", "-route", route, "-body", fmt.Sprint(w.Body), "-session", w.Session)
+	for i := range j.entries {
+		if w := &j.entries[i].workload; w.Rate > 0 {
+			w.Rate = min(w.Rate, max(500, math.Floor(0.6*slowest/500)*500))
+			report.Rate = w.Rate
+		}
+	}
+}
+
+func (p *plan) measureJob(ctx context.Context, j *job, report *Report, out io.Writer) (_ []WorkloadResult, err error) {
+	s, err := newSite(j)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	var contenders []*contender
+	for _, e := range j.entries {
+		c := &contender{entry: e}
+		contenders = append(contenders, c)
+		version, err := e.peer.Version(ctx)
 		if err != nil {
+			c.failed = err
+			continue
+		}
+		report.addPeer(e.peer.Name(), version)
+		if c.backends, err = s.backendsFor(ctx, e.workload.backends(), e.peer); err != nil {
 			return nil, err
 		}
-		defer proc.stop()
-		backends = append(backends, Backend{Route: route, Address: address})
 	}
-	var contenders []*contender
+	if len(j.entries[0].workload.Hold) > 0 {
+		return p.measureIdle(ctx, s, j, contenders, out)
+	}
 	defer func() {
 		for _, c := range contenders {
-			c.running.Process.stop()
+			if c.running != nil {
+				c.running.stop()
+			}
 		}
 	}()
-	for i, peer := range p.peers {
-		c, err := startContender(ctx, peer, filepath.Join(dir, fmt.Sprint(i)), backends)
-		if err != nil {
-			return nil, err
+	for _, c := range contenders {
+		if c.failed == nil {
+			c.failed = c.start(ctx, s)
 		}
-		contenders = append(contenders, c)
+		if c.failed != nil {
+			fmt.Fprintf(out, "  %s failed: %v\n", c.name, c.failed)
+		}
 	}
-	fmt.Fprintf(out, "%s: %s\n", w.Name, w.About)
-	for round := range p.rounds {
+	p.measureRounds(ctx, s, j, contenders, out)
+	result, err := summariseJob(ctx, j, contenders)
+	if err != nil {
+		return nil, err
+	}
+	return []WorkloadResult{*result}, ctx.Err()
+}
+
+// measureRounds lets the contenders work in turns. One that fails is out; the others go on.
+func (p *plan) measureRounds(ctx context.Context, s *site, j *job, contenders []*contender, out io.Writer) {
+	rounds := p.rounds
+	if j.rounds > 0 {
+		rounds = j.rounds
+	}
+	for round := range rounds {
 		for turn := range contenders {
 			if round%2 == 1 { // each second time the other way round: neither always follows the other
 				turn = len(contenders) - 1 - turn
 			}
-			if err := p.measureRound(ctx, self, w, contenders[turn]); err != nil {
-				return nil, fmt.Errorf("%s, round %d: %w", contenders[turn].peer.Name(), round+1, err)
+			c := contenders[turn]
+			if c.failed != nil || ctx.Err() != nil {
+				continue
 			}
-			fmt.Fprintf(out, "  %2d %-8s %s\n", round+1, contenders[turn].peer.Name(), contenders[turn].rounds[round])
+			warm := p.warm
+			if round == 0 {
+				warm += c.workload.FirstWarm
+			}
+			if err := c.measureRound(ctx, s, warm, p.round); err != nil {
+				c.failed = fmt.Errorf("round %d: %w", round+1, err)
+				fmt.Fprintf(out, "  %2d %-15s failed: %v\n", round+1, c.name, err)
+				continue
+			}
+			fmt.Fprintf(out, "  %2d %-15s %s\n", round+1, c.name, c.rounds[round])
 		}
 	}
-	return summariseWorkload(ctx, w, contenders)
 }
 
-// startContender starts a peer in a folder of its own.
-func startContender(ctx context.Context, peer Peer, dir string, backends []Backend) (*contender, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
+func newSite(j *job) (*site, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("cannot find this program: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "rehydra-bench-")
+	if err != nil {
 		return nil, fmt.Errorf("cannot make a folder: %w", err)
 	}
-	running, err := peer.Start(ctx, Setting{Dir: dir, Backends: backends})
-	if err != nil {
-		return nil, err
+	s := &site{dir: dir, self: self, backends: make(map[backendSpec][]Backend)}
+	// Some servers run as others, who must reach their folders in this one.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open %q to other users: %w", dir, err), s.close())
 	}
-	return &contender{peer: peer, running: running}, nil
-}
-
-// startHelper starts one of this program's subcommands and returns the address that it says it listens on.
-func startHelper(ctx context.Context, dir, name, self string, args ...string) (*process, string, error) {
-	proc, err := startProcess(ctx, dir, name, self, args...)
-	if err != nil {
-		return nil, "", err
-	}
-	var address string
-	err = proc.waitFor(ctx, "said where it listens", func() bool {
-		text, readErr := os.ReadFile(proc.logs)
-		line, _, whole := strings.Cut(string(text), "\n")
-		address = strings.TrimPrefix(line, "listening ")
-		return readErr == nil && whole && address != line
-	})
-	if err != nil {
-		proc.stop()
-		return nil, "", err
-	}
-	return proc, address, nil
-}
-
-// measureRound lets a load generator loose on a contender and reads what its processes used between the edges of the measured time.
-func (p *plan) measureRound(ctx context.Context, self string, w Workload, c *contender) error {
-	spec, err := json.Marshal(LoadSpec{
-		Address: c.running.Address, Routes: routes[:], Connections: w.Connections,
-		Head: w.Head, Body: w.Body, Warm: p.warm, Time: p.round,
-	})
-	if err != nil {
-		return fmt.Errorf("cannot say what load is wanted: %w", err)
-	}
-	var complaints bytes.Buffer
-	load := exec.CommandContext(ctx, self, "load")
-	load.Stdin, load.Stderr = bytes.NewReader(spec), &complaints
-	said, err := load.StdoutPipe()
-	if err != nil {
-		return fmt.Errorf("cannot listen to the load generator: %w", err)
-	}
-	if err := load.Start(); err != nil {
-		return fmt.Errorf("cannot start the load generator: %w", err)
-	}
-	var before, after Usage
-	var result LoadResult
-	scanner := bufio.NewScanner(said)
-	for scanner.Scan() && err == nil {
-		switch line := scanner.Bytes(); string(line) {
-		case loadStarts:
-			before, err = treeUsage(c.running.Process.cmd.Process.Pid)
-		case loadEnds:
-			after, err = treeUsage(c.running.Process.cmd.Process.Pid)
-		default:
-			err = json.Unmarshal(line, &result)
+	for _, e := range j.entries {
+		if e.workload.TLS && s.cert == nil {
+			if s.cert, err = newCertificate(dir); err != nil {
+				return nil, errors.Join(err, s.close())
+			}
 		}
 	}
-	if err = errors.Join(err, scanner.Err(), load.Wait()); err != nil {
-		return fmt.Errorf("load: %w\n%s%s", err, &complaints, c.running.Process.tail())
+	return s, nil
+}
+
+// start starts the contender's peer in a folder of its own.
+func (c *contender) start(ctx context.Context, s *site) error {
+	dir, err := os.MkdirTemp(s.dir, c.peer.Name()+"-")
+	if err != nil {
+		return fmt.Errorf("cannot make a folder: %w", err)
 	}
-	if !c.running.Process.alive() {
-		return fmt.Errorf("the proxy: %w\n%s", errEnded, c.running.Process.tail())
+	setting := Setting{Dir: dir, Backends: c.backends}
+	if c.workload.TLS {
+		setting.Certificate = s.cert
 	}
-	if result.Requests == 0 {
-		return errors.New("no request was answered within the measured time")
-	}
-	c.rounds = append(c.rounds, newRound(result, before, after))
-	c.requests += int64(result.Requests + result.Warm)
-	return c.takeLog()
+	c.running, err = c.peer.Start(ctx, setting)
+	return err
 }
 
 // takeLog counts the lines of access log that came since it last did, and empties the file: a long run need not fill the disk.
@@ -187,6 +212,9 @@ func (c *contender) takeLog() error {
 
 // settleLog waits until the log has a line for each request, but not for long: lines that were dropped never come.
 func (c *contender) settleLog(ctx context.Context) error {
+	if c.running == nil {
+		return nil
+	}
 	for deadline := time.Now().Add(2 * time.Second); c.logged < c.requests && time.Now().Before(deadline); {
 		pause(ctx, 100*time.Millisecond)
 		if err := c.takeLog(); err != nil {
@@ -194,4 +222,13 @@ func (c *contender) settleLog(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// tail is what the peer last said of itself, for an error message.
+func (c *contender) tail() string {
+	text := c.running.Process.tail()
+	if more, err := os.ReadFile(filepath.Join(filepath.Dir(c.running.AccessLog), "error.log")); err == nil && len(more) > 0 {
+		text += "\n" + string(more[max(0, len(more)-500):])
+	}
+	return text
 }

@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
@@ -18,61 +14,27 @@ type haproxy struct{}
 func (*haproxy) Name() string { return "haproxy" }
 
 // Version implements Peer.
-func (h *haproxy) Version(ctx context.Context) (string, error) {
-	program, err := h.program()
-	if err != nil {
-		return "", err
-	}
-	out, err := exec.CommandContext(ctx, program, "-v").Output()
-	if err != nil {
-		return "", fmt.Errorf("cannot ask %q for its version: %w", program, err)
-	}
-	first, _, _ := strings.Cut(string(out), "\n")
-	return first, nil
-}
-
-// program finds the binary, also where only root usually looks.
-func (*haproxy) program() (string, error) {
-	if found, err := exec.LookPath("haproxy"); err == nil {
-		return found, nil
-	}
-	const debian = "/usr/sbin/haproxy"
-	if _, err := os.Stat(debian); err != nil {
-		return "", fmt.Errorf("cannot find haproxy in PATH or /usr/sbin (make bench installs it): %w", err)
-	}
-	return debian, nil
-}
+func (*haproxy) Version(ctx context.Context) (string, error) { return firstLine(ctx, "haproxy", "-v") }
 
 // Start implements Peer.
-func (h *haproxy) Start(ctx context.Context, s Setting) (*Running, error) {
-	program, err := h.program()
-	if err != nil {
-		return nil, err
-	}
+func (*haproxy) Start(ctx context.Context, s Setting) (*Running, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	config := filepath.Join(s.Dir, "haproxy.cfg")
-	if err := os.WriteFile(config, []byte(haproxyConfig(address, s)), 0o600); err != nil {
-		return nil, fmt.Errorf("cannot write %q: %w", config, err)
-	}
-	p, err := startProcess(ctx, s.Dir, "haproxy", program, "-db", "-f", config)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.waitFor(ctx, "accepted a connection", func() bool { return accepts(ctx, address) }); err != nil {
-		p.stop()
-		return nil, err
-	}
-	return &Running{Address: address, Process: p, AccessLog: p.logs}, nil
+	return startPeer(ctx, s, "haproxy", address, haproxyConfig(address, s), "-db", "-f", s.config("haproxy"))
 }
 
 // haproxyConfig is a balancer as one would write it for two Tomcats: own node by the id's suffix, round robin otherwise.
 func haproxyConfig(address string, s Setting) string {
 	var b strings.Builder
+	tls, scheme := "", "http"
+	if s.Certificate != nil {
+		tls, scheme = fmt.Sprintf(" ssl crt %s ssl-min-ver TLSv1.3 ciphersuites %s", s.Certificate.BothFile, tlsCipher), "https"
+	}
 	fmt.Fprintf(&b, `global
-    maxconn 1000
+    maxconn 11000
+    no strict-limits
     log stdout format raw local0
 defaults
     mode http
@@ -85,13 +47,14 @@ defaults
     timeout server 60s
     timeout http-keep-alive 75s
 frontend front
-    bind %s
-    http-request set-header X-Forwarded-Proto http
+    maxconn 11000
+    bind %s%s
+    http-request set-header X-Forwarded-Proto %s
     http-request set-header X-Forwarded-Host %%[req.hdr(host)]
     default_backend pool
 backend pool
     balance roundrobin
-`, address)
+`, address, tls, scheme)
 	for _, node := range s.Backends {
 		fmt.Fprintf(&b, "    use-server %s if { req.cook(JSESSIONID) -m end .%s }\n", node.Route, node.Route)
 	}
@@ -101,24 +64,5 @@ backend pool
 	return b.String()
 }
 
-// freeAddress returns a loopback address that nobody listens on at this moment.
-func freeAddress(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("cannot find a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
-}
-
-// accepts tells whether a connection to address can be made now.
-func accepts(ctx context.Context, address string) bool {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	conn.Close()
-	return true
-}
+// tlsCipher is what Go's client would choose as well: every server encrypts the same way.
+const tlsCipher = "TLS_AES_128_GCM_SHA256"

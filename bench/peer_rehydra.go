@@ -2,10 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,9 +16,14 @@ import (
 // rehydra is the binary of this repository: a balancer with sticky routing, with a session tier where copies are wanted.
 type rehydra struct {
 	binary string
-	copies int    // of each session, each on a memcached of its own; 0: no session tier
-	save   string // "sync" or "async"
+	copies int      // of each session, each on a memcached of its own; 0: no session tier
+	save   string   // "sync" or "async"
+	nodes  []string // memcacheds, as store.nodes names them; nil: it starts its own
+	checks string   // interval of the health checks; "": two seconds
 }
+
+// benchToken is the secret between tier and backends.
+const benchToken = "bench"
 
 // Name implements Peer.
 func (r *rehydra) Name() string {
@@ -40,35 +46,53 @@ func (r *rehydra) Version(ctx context.Context) (string, error) {
 // Start implements Peer.
 func (r *rehydra) Start(ctx context.Context, s Setting) (*Running, error) {
 	config, log := filepath.Join(s.Dir, "rehydra.toml"), filepath.Join(s.Dir, "rehydra.log")
-	text := rehydraConfig(log, s)
-	if r.copies > 0 {
-		nodes, err := startMemcacheds(ctx, s.Dir, r.copies)
-		if err != nil {
-			return nil, err
-		}
-		text = fmt.Sprintf("[session]\ntoken = \"bench\"\nsave = %q\n\n[store]\nnodes = [%s]\ncopies = %d\n\n", r.save, strings.Join(nodes, ", "), r.copies) + text
+	running := &Running{AccessLog: log}
+	text, err := r.config(log, s)
+	if err != nil {
+		return nil, err
 	}
+	if r.copies > 0 {
+		nodes := r.nodes
+		if nodes == nil {
+			if running.Others, nodes, err = startMemcacheds(ctx, s.Dir, r.copies); err != nil {
+				return nil, err
+			}
+		}
+		text = fmt.Sprintf("[session]\ntoken = %q\nsave = %q\n\n[store]\nnodes = [%s]\ncopies = %d\n\n",
+			benchToken, r.save, strings.Join(nodes, ", "), r.copies) + text
+	}
+	if err := r.launch(ctx, s, running, config, text); err != nil {
+		stopAll(running.Others)
+		return nil, err
+	}
+	return running, nil
+}
+
+// launch starts the proxy itself.
+func (r *rehydra) launch(ctx context.Context, s Setting, running *Running, config, text string) error {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return nil, fmt.Errorf("cannot write %q: %w", config, err)
+		return fmt.Errorf("cannot write %q: %w", config, err)
 	}
 	p, err := startProcess(ctx, s.Dir, "rehydra", r.binary, "serve", "--config", config)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var address string
 	err = p.waitFor(ctx, "said that it is ready", func() bool {
-		address = readyAddress(log)
-		return address != ""
+		running.Address = readyAddress(running.AccessLog)
+		return running.Address != ""
 	})
 	if err != nil {
 		p.stop()
-		return nil, err
+		return err
 	}
-	return &Running{Address: address, Process: p, AccessLog: log}, nil
+	running.Process = p
+	return nil
 }
 
-func rehydraConfig(log string, s Setting) string {
+// config is a balancer for the setting's backends.
+func (r *rehydra) config(log string, s Setting) (string, error) {
 	var b strings.Builder
+	interval := cmp.Or(r.checks, "2s")
 	fmt.Fprintf(&b, `[server]
 listen = ["127.0.0.1:0"]
 
@@ -83,47 +107,51 @@ access = true
 name = "pool"
 
 [pool.health]
-interval = "2s"
-`, log)
+interval = %q
+`, log, interval)
 	for _, node := range s.Backends {
 		fmt.Fprintf(&b, "\n[[pool.backend]]\nroute = %q\nurl = %q\n", node.Route, "http://"+node.Address)
 	}
-	return b.String()
+	if s.Certificate != nil {
+		return "", errors.New("cannot end TLS yet")
+	}
+	return b.String(), nil
 }
 
-// startMemcacheds starts memcacheds that end with ctx, and returns them as store.nodes names them.
-func startMemcacheds(ctx context.Context, dir string, n int) (nodes []string, err error) {
-	for i := range n {
-		var config net.ListenConfig
-		free, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+// startMemcacheds starts memcacheds and returns them also as store.nodes names them.
+func startMemcacheds(ctx context.Context, dir string, n int) (started []*process, nodes []string, err error) {
+	defer func() {
 		if err != nil {
-			return nil, fmt.Errorf("cannot find a free port: %w", err)
+			stopAll(started)
 		}
-		address := free.Addr().String()
+	}()
+	for i := range n {
+		address, err := freeAddress(ctx)
+		if err != nil {
+			return started, nil, err
+		}
 		_, port, _ := strings.Cut(address, ":")
-		if err := free.Close(); err != nil {
-			return nil, fmt.Errorf("cannot free a port: %w", err)
-		}
-		args := []string{"-l", "127.0.0.1", "-p", port, "-U", "0", "-m", "256", "-t", "1"}
-		if os.Getuid() == 0 {
+		args := []string{"-l", "127.0.0.1", "-p", port, "-U", "0", "-m", "512", "-t", "1"}
+		if asRoot() {
 			args = append(args, "-u", "root")
 		}
 		p, err := startProcess(ctx, dir, fmt.Sprintf("memcached%d", i), "memcached", args...)
 		if err != nil {
-			return nil, err
+			return started, nil, err
 		}
-		context.AfterFunc(ctx, p.stop)
-		err = p.waitFor(ctx, "listened", func() bool {
-			var dialer net.Dialer
-			c, err := dialer.DialContext(ctx, "tcp", address)
-			return err == nil && c.Close() == nil
-		})
-		if err != nil {
-			return nil, err
+		started = append(started, p)
+		if err := p.waitFor(ctx, "listened", func() bool { return accepts(ctx, address) }); err != nil {
+			return started, nil, err
 		}
 		nodes = append(nodes, fmt.Sprintf("\"n%d=%s\"", i+1, address))
 	}
-	return nodes, nil
+	return started, nodes, nil
+}
+
+func stopAll(processes []*process) {
+	for _, p := range processes {
+		p.stop()
+	}
 }
 
 // readyAddress returns the first address of the event that says where the proxy listens, or "" as long as there is none.

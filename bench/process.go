@@ -16,6 +16,9 @@ import (
 // stopTime is how long a process may take after SIGTERM before it is killed.
 const stopTime = 5 * time.Second
 
+// startTime is how long it may take to do what is waited for.
+const startTime = 60 * time.Second
+
 // A process is a program that this run started. It ends with the run, whatever happens: its parent's death kills it.
 type process struct {
 	cmd  *exec.Cmd
@@ -35,6 +38,7 @@ func startProcess(ctx context.Context, dir, name, program string, args ...string
 	defer output.Close()
 	p.cmd = exec.CommandContext(ctx, program, args...)
 	p.cmd.Stdout, p.cmd.Stderr = output, output
+	p.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir) // what a program keeps goes with the run
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start %q: %w", program, err)
@@ -46,9 +50,12 @@ func startProcess(ctx context.Context, dir, name, program string, args ...string
 	return p, nil
 }
 
+// pid returns the process id.
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
 // waitFor asks ready every few milliseconds until it says yes, the process has ended or the time is over.
 func (p *process) waitFor(ctx context.Context, what string, ready func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -30,12 +30,35 @@ type procStat struct {
 	pages        int64 // resident
 }
 
-// treeUsage adds up the process tree below and with pid. A descendant whose parent died before it belongs to another tree and is
+// treeUsage adds up the process trees below and with pids. A descendant whose parent died before it belongs to another tree and is
 // not seen; none of the peers leaves one.
-func treeUsage(pid int) (Usage, error) {
+func treeUsage(pids ...int) (Usage, error) {
+	all, err := listProcesses()
+	if err != nil {
+		return Usage{}, err
+	}
+	var sum Usage
+	for _, pid := range pids {
+		if _, ok := all[pid]; !ok {
+			return Usage{}, fmt.Errorf("cannot find process %d: %w", pid, fs.ErrNotExist)
+		}
+		for id, stat := range all {
+			if !descends(all, id, pid) {
+				continue
+			}
+			sum.User += time.Duration(stat.user) * clockTick
+			sum.System += time.Duration(stat.system) * clockTick
+			sum.Resident += stat.pages * int64(os.Getpagesize())
+		}
+	}
+	return sum, nil
+}
+
+// listProcesses reads what there is of every process.
+func listProcesses() (map[int]procStat, error) {
 	entries, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
-		return Usage{}, fmt.Errorf("cannot list processes: %w", err)
+		return nil, fmt.Errorf("cannot list processes: %w", err)
 	}
 	all := make(map[int]procStat, len(entries))
 	for _, path := range entries {
@@ -45,21 +68,39 @@ func treeUsage(pid int) (Usage, error) {
 		}
 		id, stat, err := parseStat(line)
 		if err != nil {
-			return Usage{}, fmt.Errorf("cannot read %q: %w", path, err)
+			return nil, fmt.Errorf("cannot read %q: %w", path, err)
 		}
 		all[id] = stat
 	}
-	if _, ok := all[pid]; !ok {
-		return Usage{}, fmt.Errorf("cannot find process %d: %w", pid, fs.ErrNotExist)
+	return all, nil
+}
+
+// treeMemory returns the memory of the process tree below and with pid, in bytes: what its processes share counts once, not once in each
+// (Pss of proc_pid_smaps(5)).
+func treeMemory(pid int) (int64, error) {
+	all, err := listProcesses()
+	if err != nil {
+		return 0, err
 	}
-	var sum Usage
-	for id, stat := range all {
+	var sum int64
+	for id := range all {
 		if !descends(all, id, pid) {
 			continue
 		}
-		sum.User += time.Duration(stat.user) * clockTick
-		sum.System += time.Duration(stat.system) * clockTick
-		sum.Resident += stat.pages * int64(os.Getpagesize())
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", id))
+		if err != nil {
+			return 0, fmt.Errorf("cannot read the memory of process %d: %w", id, err)
+		}
+		_, after, found := bytes.Cut(text, []byte("\nPss:"))
+		fields := bytes.Fields(after)
+		if !found || len(fields) < 2 {
+			return 0, fmt.Errorf("cannot read the memory of process %d: no Pss in %q", id, text)
+		}
+		kilobytes, err := strconv.ParseInt(string(fields[0]), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("cannot read the memory of process %d: %w", id, err)
+		}
+		sum += kilobytes << 10
 	}
 	return sum, nil
 }

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,9 +16,11 @@ import (
 // A Report is everything that one run found. Times in its JSON are nanoseconds unless the name says otherwise.
 type Report struct {
 	Began     time.Time
+	Took      time.Duration
 	Machine   Machine
 	RoundTime time.Duration
 	WarmTime  time.Duration
+	Rate      float64 // requests a second of the constant rate; 0: none was measured
 	Peers     []PeerInfo
 	Workloads []WorkloadResult
 }
@@ -34,14 +36,16 @@ type Machine struct {
 	Go     string
 }
 
-// A Round is what one peer did within the measured time of one round.
+// A Round is what one peer did within the measured time of one round. What a workload does not measure is 0.
 type Round struct {
 	Requests   int
+	Late       int // at a constant rate: due, and not even sent two seconds later
 	PerSecond  float64
 	CPUMicros  float64 // processor time of the proxy's process tree, a request
 	UserMicros float64 // of these, outside the kernel
 	P50Micros  float64
 	P99Micros  float64
+	P999Micros float64
 	Resident   int64 // bytes in memory at the end
 }
 
@@ -50,11 +54,13 @@ func newRound(load LoadResult, before, after Usage) Round {
 	requests := float64(load.Requests)
 	return Round{
 		Requests:   load.Requests,
+		Late:       load.Late,
 		PerSecond:  requests / load.Elapsed.Seconds(),
 		CPUMicros:  micros(after.CPU()-before.CPU()) / requests,
 		UserMicros: micros(after.User-before.User) / requests,
 		P50Micros:  micros(load.P50),
 		P99Micros:  micros(load.P99),
+		P999Micros: micros(load.P999),
 		Resident:   after.Resident,
 	}
 }
@@ -63,8 +69,8 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 
 // String is the line that is shown while a run goes on.
 func (r Round) String() string {
-	return fmt.Sprintf("%7.0f requests/s  cpu %5.1f µs (user %4.1f)  p50 %5.0f µs  p99 %6.0f µs  %5.1f MiB",
-		r.PerSecond, r.CPUMicros, r.UserMicros, r.P50Micros, r.P99Micros, mebibytes(r.Resident))
+	return fmt.Sprintf("%7.0f requests/s  cpu %6.1f µs (user %5.1f)  p50 %6.0f  p99 %7.0f  p99.9 %7.0f µs  %5.1f MiB",
+		r.PerSecond, r.CPUMicros, r.UserMicros, r.P50Micros, r.P99Micros, r.P999Micros, mebibytes(r.Resident))
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
@@ -72,13 +78,16 @@ func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 // A WorkloadResult is one workload over all peers.
 type WorkloadResult struct {
 	Name, About string
+	Unit        string `json:",omitempty"` // what processor time is given for
 	Peers       []PeerResult
-	Ratios      []Ratio // of each peer but the first to the first
+	Ratios      []Ratio
+	Failed      string `json:",omitempty"` // why there is nothing
 }
 
 // A PeerResult is one peer in one workload.
 type PeerResult struct {
 	Name       string
+	Failed     string `json:",omitempty"` // why there are no more rounds
 	Rounds     []Round
 	LogLines   int64 // of access log
 	LogWanted  int64 // requests answered, those of warming up included
@@ -86,36 +95,56 @@ type PeerResult struct {
 	PerSecond  Spread
 	P50Micros  Spread
 	P99Micros  Spread
+	P999Micros Spread
 	ResidentMB Spread // MiB
 }
 
-// A Ratio compares a peer with the first one, round by round: each spread is over the ratios of neighbouring rounds.
+// A Ratio compares two peers round by round: each spread is over the ratios of neighbouring rounds.
 type Ratio struct {
-	Name, To                           string
-	CPU, PerSecond, P50, P99, Resident Spread
+	Name, To                                 string
+	CPU, PerSecond, P50, P99, P999, Resident Spread
 }
 
-// summariseWorkload computes the medians and ratios, after the last log lines have come.
-func summariseWorkload(ctx context.Context, w Workload, contenders []*contender) (*WorkloadResult, error) {
-	result := &WorkloadResult{Name: w.Name, About: w.About}
+// summariseJob computes the medians and ratios, after the last log lines have come.
+func summariseJob(ctx context.Context, j *job, contenders []*contender) (*WorkloadResult, error) {
+	result := &WorkloadResult{Name: j.name, About: j.about, Unit: j.entries[0].workload.Unit}
+	rounds := make(map[string][]Round)
 	for _, c := range contenders {
-		if err := c.settleLog(ctx); err != nil {
-			return nil, err
+		if c.failed == nil {
+			if err := c.settleLog(ctx); err != nil {
+				return nil, err
+			}
 		}
-		result.Peers = append(result.Peers, PeerResult{
-			Name: c.peer.Name(), Rounds: c.rounds, LogLines: c.logged, LogWanted: c.requests,
-			CPUMicros:  over(c.rounds, func(r Round) float64 { return r.CPUMicros }),
-			PerSecond:  over(c.rounds, func(r Round) float64 { return r.PerSecond }),
-			P50Micros:  over(c.rounds, func(r Round) float64 { return r.P50Micros }),
-			P99Micros:  over(c.rounds, func(r Round) float64 { return r.P99Micros }),
+		rounds[c.name] = c.rounds
+		p := PeerResult{
+			Name: c.name, Rounds: c.rounds, LogLines: c.logged, LogWanted: c.requests,
+			CPUMicros:  over(c.rounds, cpuOf),
+			PerSecond:  over(c.rounds, perSecondOf),
+			P50Micros:  over(c.rounds, p50Of),
+			P99Micros:  over(c.rounds, p99Of),
+			P999Micros: over(c.rounds, p999Of),
 			ResidentMB: over(c.rounds, func(r Round) float64 { return mebibytes(r.Resident) }),
-		})
+		}
+		if c.failed != nil {
+			p.Failed = c.failed.Error()
+		}
+		result.Peers = append(result.Peers, p)
 	}
-	for _, c := range contenders[1:] {
-		result.Ratios = append(result.Ratios, compare(c.peer.Name(), c.rounds, contenders[0].peer.Name(), contenders[0].rounds))
+	for _, pair := range j.pairs() {
+		if a, b := rounds[pair[0]], rounds[pair[1]]; len(a) > 0 && len(b) > 0 {
+			result.Ratios = append(result.Ratios, compare(pair[0], a, pair[1], b))
+		}
 	}
 	return result, nil
 }
+
+// What of a round is compared.
+func cpuOf(r Round) float64       { return r.CPUMicros }
+func perSecondOf(r Round) float64 { return r.PerSecond }
+func p50Of(r Round) float64       { return r.P50Micros }
+func p99Of(r Round) float64       { return r.P99Micros }
+func p999Of(r Round) float64      { return r.P999Micros }
+func residentOf(r Round) float64  { return float64(r.Resident) }
 
 func over(rounds []Round, figure func(Round) float64) Spread {
 	values := make([]float64, 0, len(rounds))
@@ -125,11 +154,11 @@ func over(rounds []Round, figure func(Round) float64) Spread {
 	return spread(values)
 }
 
-// compare divides pair by pair: round i of the one by round i of the other.
+// compare divides pair by pair: round i of the one by round i of the other, as far as both have come.
 func compare(name string, rounds []Round, to string, base []Round) Ratio {
 	pairs := func(figure func(Round) float64) Spread {
-		values := make([]float64, 0, len(rounds))
-		for i := range rounds {
+		var values []float64
+		for i := range min(len(rounds), len(base)) {
 			if below := figure(base[i]); below > 0 {
 				values = append(values, figure(rounds[i])/below)
 			}
@@ -137,17 +166,82 @@ func compare(name string, rounds []Round, to string, base []Round) Ratio {
 		return spread(values)
 	}
 	return Ratio{
-		Name: name, To: to,
-		CPU:       pairs(func(r Round) float64 { return r.CPUMicros }),
-		PerSecond: pairs(func(r Round) float64 { return r.PerSecond }),
-		P50:       pairs(func(r Round) float64 { return r.P50Micros }),
-		P99:       pairs(func(r Round) float64 { return r.P99Micros }),
-		Resident:  pairs(func(r Round) float64 { return float64(r.Resident) }),
+		Name: name, To: to, CPU: pairs(cpuOf), PerSecond: pairs(perSecondOf),
+		P50: pairs(p50Of), P99: pairs(p99Of), P999: pairs(p999Of), Resident: pairs(residentOf),
 	}
 }
 
-// write puts the report as NAME.json and NAME.md into dir, and the latter on out as well.
-func (r *Report) write(dir, name string, out io.Writer) error {
+// addPeer remembers what a peer says of itself.
+func (r *Report) addPeer(name, version string) {
+	info := PeerInfo{Name: name, Version: version}
+	if !slices.Contains(r.Peers, info) {
+		r.Peers = append(r.Peers, info)
+	}
+}
+
+// workload returns the result of a workload, nil where there is none.
+func (r *Report) workload(name string) *WorkloadResult {
+	for i := range r.Workloads {
+		if r.Workloads[i].Name == name {
+			return &r.Workloads[i]
+		}
+	}
+	return nil
+}
+
+// peer returns a peer's result in a workload, nil where there is none.
+func (r *Report) peer(workload, name string) *PeerResult {
+	w := r.workload(workload)
+	if w == nil {
+		return nil
+	}
+	for i := range w.Peers {
+		if p := &w.Peers[i]; p.Name == name && len(p.Rounds) > 0 {
+			return p
+		}
+	}
+	return nil
+}
+
+// ratio returns how a peer compares with another in a workload, nil where that was not measured.
+func (r *Report) ratio(workload, name, to string) *Ratio {
+	w := r.workload(workload)
+	if w == nil {
+		return nil
+	}
+	for i := range w.Ratios {
+		if x := &w.Ratios[i]; x.Name == name && x.To == to {
+			return x
+		}
+	}
+	return nil
+}
+
+// failures names what did not come to its end.
+func (r *Report) failures() error {
+	var failed []error
+	for _, w := range r.Workloads {
+		if w.Failed != "" {
+			failed = append(failed, fmt.Errorf("%s failed", w.Name))
+		}
+		for _, p := range w.Peers {
+			if p.Failed != "" {
+				first := shortened(p.Failed)
+				failed = append(failed, fmt.Errorf("%s: %s failed: %s", w.Name, p.Name, first))
+			}
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// shortened returns the lines of an error on one, as far as they go.
+func shortened(text string) string {
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' }), "; ")
+	return text[:min(len(text), 300)]
+}
+
+// write puts the report as NAME.json, NAME.md and the charts NAME-*.svg into dir.
+func (r *Report) write(dir, name string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("cannot make a folder for the results: %w", err)
 	}
@@ -155,48 +249,24 @@ func (r *Report) write(dir, name string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("cannot render the results: %w", err)
 	}
-	table := r.markdown()
-	for file, text := range map[string][]byte{name + ".json": append(figures, '\n'), name + ".md": table} {
+	files := map[string][]byte{name + ".json": append(figures, '\n')}
+	for _, c := range charts() {
+		drawn, err := c.draw(r)
+		if err != nil {
+			return err
+		}
+		if drawn != nil {
+			files[name+"-"+c.name+".svg"] = drawn
+		}
+	}
+	files[name+".md"] = r.markdown()
+	for file, text := range files {
 		path := filepath.Join(dir, file)
 		if err := os.WriteFile(path, text, 0o644); err != nil {
 			return fmt.Errorf("cannot write %q: %w", path, err)
 		}
 	}
-	if _, err := out.Write(append([]byte("\n"), table...)); err != nil {
-		return fmt.Errorf("cannot print the results: %w", err)
-	}
 	return nil
-}
-
-func (r *Report) markdown() []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Side by side\n\nMeasured %s on %s, %d cores, Linux %s, %s; rounds of %v after %v of warming up.\n\n",
-		r.Began.Format("2006-01-02 15:04 MST"), r.Machine.CPU, r.Machine.Cores, r.Machine.Kernel, r.Machine.Go, r.RoundTime, r.WarmTime)
-	for _, p := range r.Peers {
-		fmt.Fprintf(&b, "- %s: %s\n", p.Name, p.Version)
-	}
-	for _, w := range r.Workloads {
-		w.markdown(&b)
-	}
-	return b.Bytes()
-}
-
-func (w *WorkloadResult) markdown(b *bytes.Buffer) {
-	fmt.Fprintf(b, "\n## %s\n\n%s; %d rounds. Medians, with the least and the most in brackets.\n\n", w.Name, w.About, len(w.Peers[0].Rounds))
-	b.WriteString("| | CPU a request, µs | requests/s | p50, µs | p99, µs | memory, MiB | logged |\n|---|---|---|---|---|---|---|\n")
-	for _, p := range w.Peers {
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %.2f %% |\n", p.Name, p.CPUMicros.text(1), p.PerSecond.text(0),
-			p.P50Micros.text(0), p.P99Micros.text(0), p.ResidentMB.text(1), 100*min(1, float64(p.LogLines)/float64(p.LogWanted)))
-	}
-	for _, ratio := range w.Ratios {
-		fmt.Fprintf(b, "| **%s : %s** | %s | %s | %s | %s | %s | |\n", ratio.Name, ratio.To, ratio.CPU.text(2),
-			ratio.PerSecond.text(2), ratio.P50.text(2), ratio.P99.text(2), ratio.Resident.text(2))
-	}
-}
-
-// text renders the spread with that many decimals.
-func (s Spread) text(decimals int) string {
-	return fmt.Sprintf("%.*f (%.*f–%.*f)", decimals, s.Median, decimals, s.Min, decimals, s.Max)
 }
 
 // describeMachine reads what the kernel says; what it does not say stays "unknown".

@@ -37,7 +37,7 @@ var importRules = []rule{
 	{"adapters/go", nil},
 	{"adapters/conformance", []string{"adapters/go"}},
 	{"cmd", []string{"proxy", "sessiontier", "jvmroute", "adapters/go"}},
-	{"bench", nil},
+	{"bench", []string{"e2e/tomcat"}},
 	{"e2e", []string{"e2e", "adapters/conformance", "adapters/go"}},
 }
 
@@ -56,7 +56,9 @@ var libraries = map[string][]string{
 	"github.com/prometheus/client_golang": {"cmd", "proxy"},
 	"github.com/rs/zerolog":               {"cmd", "proxy", "sessiontier"},
 	"golang.org/x/sync":                   {"proxy", "sessiontier"},
-	"golang.org/x/sys":                    {"cmd", "proxy"},
+	"golang.org/x/sys":                    {"cmd", "proxy", "bench"},
+	"golang.org/x/net":                    {"proxy"},
+	"github.com/coder/websocket":          {"e2e"},
 	"github.com/chromedp":                 {"e2e"},
 	"github.com/prometheus/client_model":  {"cmd", "proxy"},
 	"github.com/prometheus/common":        {"cmd", "proxy"},

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"rehydra/e2e/tomcat"
+)
+
+// msmJars is what memcached-session-manager's own set-up page asks for on Tomcat 9.
+func msmJars() []tomcat.Artifact {
+	return []tomcat.Artifact{
+		{Coordinates: "de.javakaffee.msm:memcached-session-manager:2.3.2", SHA256: "c3b9c42e75349a8195a1007d7fa50dffe019b1b3858a872e8ea50a3c6ae7aba2"},
+		{Coordinates: "de.javakaffee.msm:memcached-session-manager-tc9:2.3.2", SHA256: "8b8135c3ff1420191434d5e3f4185a29b39cd39e8072fc62f6e1980339ed97dd"},
+		{Coordinates: "net.spy:spymemcached:2.12.3", SHA256: "133092565f8308b9bcbfce83909d11f505d4094b856ead24e299ac93679bb4e2"},
+	}
+}
+
+// msmJob compares whole systems that keep sessions: two Tomcats 9, two memcacheds and a proxy each. Everything that they do for a request counts.
+func msmJob(binary string) job {
+	w := keepAlive1K()
+	w.Name, w.Tomcat, w.FirstWarm, w.Connections = "msm", true, 12*time.Second, 32
+	w.About = "GET of a JSP that puts a new value of 1 KiB into its session; processor time of the whole system: proxy, two Tomcats 9, two memcacheds; 32 kept connections"
+	w.Head = "GET /shop/session?op=set&k=basket&v=" + countMark + "-" + strings.Repeat("0123456789abcdef", 64) + " HTTP/1.1\r\n" + browserish + "\r\n"
+	j := job{name: w.Name, about: w.About, rounds: 4}
+	for _, s := range []*stack{
+		{name: "haproxy+MSM", proxy: &haproxy{}, msm: true},
+		{name: "rehydra, 1 copy", proxy: &rehydra{binary: binary, save: "sync"}, copies: 1},
+		{name: "rehydra, 2 copies", proxy: &rehydra{binary: binary, save: "sync"}, copies: 2},
+	} {
+		j.entries = append(j.entries, entry{name: s.name, peer: s, workload: w})
+	}
+	return j
+}
+
+// A stack is a proxy with Tomcats that are its own and a place for their sessions.
+type stack struct {
+	name   string
+	proxy  Peer
+	msm    bool // the Tomcats keep copies themselves, one of each session, saved before the answer goes out as Rehydra's are
+	copies int  // the proxy does
+}
+
+func (*stack) bringsBackends() {}
+
+// Name implements Peer.
+func (s *stack) Name() string { return s.name }
+
+// Version implements Peer.
+func (s *stack) Version(ctx context.Context) (string, error) {
+	version, err := s.proxy.Version(ctx)
+	version += ", Tomcat " + tomcat.Tomcat9.Version
+	if s.msm {
+		version += " with memcached-session-manager 2.3.2, sticky, synchronous"
+	} else {
+		version += fmt.Sprintf(" with the valve, save sync, copies %d", s.copies)
+	}
+	return version, err
+}
+
+// Start implements Peer.
+func (s *stack) Start(ctx context.Context, setting Setting) (_ *Running, err error) {
+	others, nodes, err := startMemcacheds(ctx, setting.Dir, 2)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			stopAll(others)
+		}
+	}()
+	config := tomcat.Config{Release: tomcat.Tomcat9, Token: benchToken}
+	if s.msm {
+		config.NoAdapter = true
+		if config.Lib, err = fetchAll(ctx, msmJars()); err != nil {
+			return nil, err
+		}
+		list := strings.ReplaceAll(strings.ReplaceAll(strings.Join(nodes, ","), `"`, ""), "=", ":")
+		config.ContextXML = fmt.Sprintf(`<Manager className="de.javakaffee.web.msm.MemcachedBackupSessionManager" memcachedNodes=%q sticky="true" sessionBackupAsync="false"/>`, list)
+	}
+	tomcats, backends, err := startTomcats(ctx, setting.Dir, []string{"node1", "node2"}, config)
+	if err != nil {
+		return nil, err
+	}
+	others = append(others, tomcats...)
+	setting.Backends = backends
+	proxy := s.proxy
+	if r, ok := proxy.(*rehydra); ok {
+		with := *r
+		with.copies, with.nodes = s.copies, nodes
+		proxy = &with
+	}
+	running, err := proxy.Start(ctx, setting)
+	if err != nil {
+		return nil, err
+	}
+	running.Others, running.Whole = append(running.Others, others...), true
+	return running, nil
+}
+
+// fetchAll returns the paths of jars.
+func fetchAll(ctx context.Context, jars []tomcat.Artifact) (paths []string, err error) {
+	for _, jar := range jars {
+		path, err := jar.Fetch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
