@@ -64,6 +64,7 @@ func (a *AccessLog) write(x *exchange) {
 	} else {
 		ev.Str("client", x.c.addr)
 	}
+	ev.Str("proto", protocols[x.spoken()])
 	if e.failure != "" {
 		ev.Str("failure", e.failure)
 	}

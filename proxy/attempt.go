@@ -45,6 +45,10 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 	}
 	for fresh := false; ; {
 		c, err := x.connect(b, fresh)
+		if errors.Is(err, errClientLeft) {
+			x.event.failure = "client gone"
+			return result{}
+		}
 		if err != nil {
 			return result{elsewhere: !errors.Is(err, errCut), fail: failConnect}
 		}
@@ -75,7 +79,7 @@ func (x *exchange) missed(b *upstream.Backend, c *upstream.Conn, s sent, err err
 	}
 	_ = c.Close() // what went wrong is in err
 	x.body.stopPump()
-	if x.clientFailed {
+	if x.abandoned() {
 		x.event.failure = "client gone"
 		return result{}, false
 	}
@@ -122,6 +126,10 @@ func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, e
 		return nil, err
 	}
 	x.c.backend.Store(c)
+	if x.c.gone.Load() { // as below
+		_ = c.Close()
+		return nil, errClientLeft
+	}
 	if x.s.ctx.Err() != nil { // the drain's cut came before it could see c
 		_ = c.Close()
 		return nil, errCut
@@ -288,7 +296,7 @@ func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) 
 	epoch := c.Epoch()
 	keep := x.resp.KeepAlive && x.body.whole() && x.resp.Framing <= http1.FramingLength && x.resp.ContentLength <= 0
 	if keep {
-		b.Release(c, time.Now())
+		x.release(b, c)
 	} else {
 		_ = c.Close() // its answer was read
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rehydra/proxy/http2front"
 	"rehydra/proxy/upstream"
 )
 
@@ -36,17 +37,21 @@ type client struct {
 	// entered is the address that the connection counts for; the zero value: for none.
 	entered netip.Addr
 	in      int64 // bytes read since the connection was made
-	// backend is the connection that the current request is sent on, for the
-	// drain, which cuts what is left. One that was given back may stand here.
+	// backend is the connection that the current request is sent on, for those who
+	// cut it. Whoever takes it away from here may give it back, or close it.
 	backend atomic.Pointer[upstream.Conn]
+	gone    atomic.Bool        // the client has given the current request up
+	stream  *http2front.Stream // the request of an HTTP/2 connection that this is; nil: it is a connection
+	streams atomic.Int64       // requests of an HTTP/2 connection so far
 }
 
 // The states of a client connection, for the drain.
 const (
-	stateIdle   int32 = iota // between requests, or before the first
-	stateActive              // in a request
-	stateTunnel              // after a 101
-	stateClosed              // being closed by the drain
+	stateIdle    int32 = iota // between requests, or before the first
+	stateActive               // in a request
+	stateTunnel               // after a 101
+	stateStreams              // speaks HTTP/2
+	stateClosed               // being closed by the drain
 )
 
 // rolling is a deadline that is not set anew while the one that stands is close

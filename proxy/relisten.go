@@ -132,6 +132,7 @@ func (s *Server) Finish(ctx context.Context) {
 		l.end()
 	}
 	s.mu.Unlock()
+	s.goAway()
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }() // ends at the latest with Shutdown
 	select {

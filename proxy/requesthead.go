@@ -8,7 +8,7 @@ import (
 
 // via is what we add to Via: the protocol version spoken with the sender, and
 // who we are (RFC 9110, section 7.6.3).
-var via = [2]string{"Via: 1.0 rehydra\r\n", "Via: 1.1 rehydra\r\n"}
+var via = [3]string{"Via: 1.0 rehydra\r\n", "Via: 1.1 rehydra\r\n", "Via: 2.0 rehydra\r\n"}
 
 // appendRequestHead appends the head for the backend: the client's fields
 // without those that end here, then ours. whole says that the body is known and
@@ -30,7 +30,7 @@ func (x *exchange) appendRequestHead(dst []byte, whole bool) []byte {
 			dst = http1.AppendField(dst, f.Name, f.Value)
 		}
 	}
-	dst = append(dst, via[req.Minor]...)
+	dst = append(dst, via[x.spoken()]...)
 	dst = x.appendOrigin(dst)
 	dst = x.plan.AppendFields(dst)
 	dst = x.appendRequestFraming(dst, whole)

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"strconv"
-	"time"
 
 	"rehydra/proxy/http1"
 	"rehydra/proxy/session"
@@ -105,7 +104,7 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	x.appendEnd()
 	keep := resp.KeepAlive && x.reply.Done() && x.body.whole()
 	if keep {
-		b.Release(c, time.Now())
+		x.release(b, c)
 	}
 	next := x.finish()
 	if !keep {
@@ -123,7 +122,7 @@ func trailerTooLong(err error) bool {
 
 // cut ends an exchange whose answer broke off: the client must see that it did.
 func (x *exchange) cut(b *upstream.Backend, c *upstream.Conn, err error) result {
-	if x.clientFailed {
+	if x.abandoned() {
 		x.event.failure = "client gone"
 		return result{}
 	}

@@ -52,7 +52,8 @@ type Server struct {
 	front    atomic.Pointer[Front]
 	counts   counts
 	// http2 serves a connection whose client chose "h2", until it is to be closed; nil: it is not offered.
-	http2 func(*client)
+	http2      func(*client)
+	drainHTTP2 func() // tells the clients that speak it; nil: nobody does
 
 	ctx    context.Context // of the work that a request does in the session tier
 	cancel context.CancelFunc
@@ -62,6 +63,7 @@ type Server struct {
 	listeners []*listener
 	retiring  []*listener // that a reload took away
 	clients   map[*client]struct{}
+	streams   map[*client]struct{} // requests of HTTP/2 connections
 	crowd     crowd
 	draining  atomic.Bool // no connection gets more than the request that it is in, or about to send
 	closing   atomic.Bool // idle and new connections are closed
@@ -152,6 +154,7 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 		}
 	}
 	s.mu.Unlock()
+	s.goAway()
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }()
 	select {
@@ -176,9 +179,10 @@ func (s *Server) cutAll() int {
 			cut++
 		}
 		_ = c.raw.Close() // it is cut, whatever Close says
-		if b := c.backend.Load(); b != nil {
-			_ = b.Close()
-		}
+		c.cutBackend()
+	}
+	for c := range s.streams {
+		c.cutBackend()
 	}
 	return cut
 }

@@ -1,0 +1,87 @@
+package http2front
+
+import (
+	"context"
+	"log"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/net/http2"
+)
+
+// Config bounds what one connection may cost. Every field must be set.
+type Config struct {
+	MaxStreams   int           // requests of one connection that may be under way at once
+	HeaderBytes  int           // of a request's header list, before compression; what is a little longer is still handed on
+	IdleTimeout  time.Duration // how long a connection without a request is kept
+	StallTimeout time.Duration // how long a client may take nothing of an answer that is there for it
+	Log          zerolog.Logger
+}
+
+const (
+	// streamWindow is how much of a request's body a client may send ahead of its reader, and so what one stream may hold in memory.
+	streamWindow = 256 << 10
+	// connectionWindow is the same for all streams of a connection: one whose reader stands still leaves room for others.
+	connectionWindow = 1 << 20
+)
+
+// Front serves HTTP/2 connections.
+type Front struct {
+	config Config
+	base   *http.Server // what x/net takes limits from; it listens on nothing
+	server *http2.Server
+	drains atomic.Bool
+}
+
+// New returns a front. Its error is one of the configuration.
+func New(c Config) (*Front, error) {
+	f := &Front{
+		config: c,
+		base: &http.Server{
+			MaxHeaderBytes: c.HeaderBytes,
+			IdleTimeout:    c.IdleTimeout,
+			ErrorLog:       log.New(complaints{c.Log}, "", 0),
+		},
+		server: &http2.Server{
+			MaxConcurrentStreams:         uint32(c.MaxStreams),
+			MaxUploadBufferPerConnection: connectionWindow,
+			MaxUploadBufferPerStream:     streamWindow,
+			IdleTimeout:                  c.IdleTimeout,
+		},
+	}
+	// x/net calls this for a connection that Drain can reach from now on: one that came too late for it is told here.
+	f.base.ConnState = func(net.Conn, http.ConnState) {
+		if f.drains.Load() {
+			f.Drain()
+		}
+	}
+	// This ties the two together, so that Drain reaches every connection.
+	return f, http2.ConfigureServer(f.base, f.server)
+}
+
+// Serve speaks HTTP/2 on conn until it is closed and the last of its requests has ended. answer is called for each of them, in a goroutine of
+// its own: it reads the request from the Stream, writes the answer to it, and returns.
+func (f *Front) Serve(conn net.Conn, answer func(*Stream)) {
+	k := &connection{front: f, answer: answer, quiet: make(chan struct{})}
+	f.server.ServeConn(conn, &http2.ServeConnOpts{BaseConfig: f.base, Handler: k})
+	k.finish()
+}
+
+// Drain tells every client that its connection takes no new requests (GOAWAY). Each is closed when the requests that it has have ended.
+func (f *Front) Drain() {
+	f.drains.Store(true)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = f.base.Shutdown(ended) // it only passes the word on: there is nothing of its own to wait for
+}
+
+// complaints makes events of the lines that x/net writes.
+type complaints struct{ log zerolog.Logger }
+
+func (c complaints) Write(line []byte) (int, error) {
+	c.log.Warn().Bytes("error", line).Msg("HTTP/2")
+	return len(line), nil
+}
