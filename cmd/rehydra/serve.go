@@ -111,6 +111,7 @@ func (r *service) start(before *predecessor) error {
 func (r *service) reload() {
 	r.supervisor.Reloading()
 	defer r.supervisor.Ready("serving")
+	defer r.log.Flush() // somebody waits for it
 	if err := r.log.Reopen(); err != nil {
 		r.log.Logger.Error().Err(err).Msg("log not reopened")
 	}

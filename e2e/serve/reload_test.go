@@ -110,7 +110,6 @@ func TestReloadKeepsTheOldOne(t *testing.T) {
 	}{
 		"broken":      {"[server\n", []string{p.file + ":2", "wanted TOML"}},
 		"two faults":  {strings.Replace(good, `route = "node1"`, `rute = "node1"`, 1), []string{"pool.backend.rute: given an unknown key", "pool.backend.route: given nothing"}},
-		"listen":      {strings.Replace(good, `"127.0.0.1:0"`, `"127.0.0.9:0"`, 1), []string{"[server]", "restart"}},
 		"drain, log":  {settings{"server": {`drain_timeout = "1s"`}, "log": {`access = false`}}.toml(b), []string{"[server]", "[log]", "restart"}},
 		"the session": {settings{"session": {`token = "t"`}, "store": {`kind = "embedded"`}}.toml(b), []string{"[store]", "session tier", "restart"}},
 	} {
