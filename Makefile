@@ -38,7 +38,7 @@ unit: ## the packages by themselves (memcached is started by the tests)
 	go test $(TESTFLAGS) $$(go list ./... | grep -v /e2e)
 
 e2e: build adapters ## the built binary against real Tomcats, memcached and a browser
-	@sh scripts/need.sh memcached=memcached chromium=chromium node=nodejs npm=npm
+	@sh scripts/need.sh memcached=memcached chromium=chromium node=nodejs npm=npm systemd-analyze=systemd
 	REHYDRA_BIN=$(CURDIR)/bin/rehydra go test -count=1 -p 1 $(TESTFLAGS) ./e2e/...
 
 race: ## the packages that share memory, under the race detector
@@ -53,10 +53,11 @@ fuzz: ## every fuzz target for FUZZTIME (20s)
 	@sh scripts/need.sh memcached=memcached
 	sh scripts/fuzz.sh $(FUZZTIME)
 
-soak: ## faults and the history checker for longer: REHYDRA_SOAK=60s, REHYDRA_SEED=number
+soak: ## faults, reloads and the history checker for longer: REHYDRA_SOAK=60s, REHYDRA_SEED=number
 	@sh scripts/need.sh memcached=memcached ip=iproute2 nft=nftables
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) -run 'Soak|Unfenced' ./e2e/history
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) ./e2e/faults
+	go test -count=1 -tags soak -v $(TESTFLAGS) -run Nothing ./e2e/upgrade
 
 # What the comparison needs beside what is built here: the peers, and the Tomcats of the whole systems.
 BENCH_NEEDS := haproxy=haproxy nginx=nginx apache2=apache2-bin /usr/lib/apache2/modules/mod_jk.so=libapache2-mod-jk caddy=caddy memcached=memcached
