@@ -51,6 +51,7 @@ type Server struct {
 	requests atomic.Pointer[map[string]*requestCount] // by pool; the map is replaced, never changed
 	front    atomic.Pointer[Front]
 	counts   counts
+	tunnels  tunnelCount
 	// http2 serves a connection whose client chose "h2", until it is to be closed; nil: it is not offered.
 	http2      func(*client)
 	drainHTTP2 func() // tells the clients that speak it; nil: nobody does

@@ -32,6 +32,9 @@ func (x *exchange) tunnel(b *upstream.Backend, c *upstream.Conn) (next bool) {
 		return false
 	}
 	early := append([]byte(nil), peeked(x.c.r)...)
+	x.s.tunnels.begin()
+	defer x.s.tunnels.end()
+	quiet := watchQuiet(x.pool.Config().Timeouts.Tunnel, x.c.raw, c.NetConn())
 	var both sync.WaitGroup
 	var up, down int64
 	both.Go(func() {
@@ -49,6 +52,9 @@ func (x *exchange) tunnel(b *upstream.Backend, c *upstream.Conn) (next bool) {
 		closeSide(x.c.conn, c.NetConn(), err)
 	})
 	both.Wait()
+	if quiet.stop() {
+		x.event.failure = "tunnel silent"
+	}
 	x.event.bytes += down
 	x.event.body += down
 	b.AddTraffic(up, down)
