@@ -13,6 +13,9 @@ type snapshot struct {
 	routing     *proxy.Routing
 	requests    map[string]proxy.RequestCount
 	connections int
+	streams     int
+	tunnels     int64
+	tunnelled   uint64
 	logLost     uint64
 }
 
@@ -21,6 +24,8 @@ func (p *program) snapshot() *snapshot {
 	s := &snapshot{
 		sessions: &p.counters, routing: p.server.Routing(), requests: p.server.Requests(), connections: p.server.Connections(),
 	}
+	s.streams = p.server.Streams()
+	s.tunnels, s.tunnelled = p.server.Tunnels()
 	if p.store != nil {
 		s.store = p.store.Stats()
 	}

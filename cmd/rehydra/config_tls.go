@@ -22,6 +22,8 @@ type TLSConfig struct {
 	Redirect     bool                `toml:"redirect"`      // plain requests are sent here
 	RedirectPort int                 `toml:"redirect_port"` // 0 = that of the first address of Listen
 	HSTS         string              `toml:"hsts"`          // "" = none
+	HTTP2        bool                `toml:"http2"`         // offered beside HTTP/1.1
+	MaxStreams   int                 `toml:"http2_max_streams"`
 	Certificates []CertificateConfig `toml:"certificate"`
 	ACME         ACMEConfig          `toml:"acme"`
 
@@ -55,6 +57,8 @@ func defaultTLS() TLSConfig {
 	return TLSConfig{
 		MinVersion: "1.2",
 		ClientAuth: "none",
+		HTTP2:      true,
+		MaxStreams: 128,
 		ACME:       ACMEConfig{Directory: "https://acme-v02.api.letsencrypt.org/directory"},
 	}
 }
@@ -73,6 +77,7 @@ func (c checker) tls() {
 		c.bad("server.tls.hsts", strconv.Quote(t.HSTS), `"" or "max-age=SECONDS", with "; includeSubDomains" and "; preload" behind it or not`)
 	}
 	c.between("server.tls.redirect_port", t.RedirectPort, 0, 65535)
+	c.http2()
 	c.clientAuth()
 	c.acme()
 	if len(t.Listen) == 0 {

@@ -48,7 +48,7 @@ func frontConfig(cfg *Config, tlsAddress string, acme *tlsfront.ACME) (*proxy.Fr
 	}
 	f.TLS = tlsfront.Config{
 		Certificates: certificates, Strict: s.TLS.StrictSNI, MinVersion: version,
-		ClientAuth: auth, Clients: s.TLS.Clients, Protocols: []string{"http/1.1"}, ACME: acme,
+		ClientAuth: auth, Clients: s.TLS.Clients, Protocols: s.TLS.protocols(), ACME: acme,
 	}.TLS()
 	return f, nil
 }
@@ -69,7 +69,7 @@ func (p *program) openACME(cfg *Config) *tlsfront.ACME {
 func withoutFront(c ServerConfig) ServerConfig {
 	acme := c.TLS.ACME
 	acme.Authorities = nil // the file is compared, and not what it holds
-	c.TLS = TLSConfig{ACME: acme}
+	c.TLS = TLSConfig{ACME: acme, MaxStreams: c.TLS.MaxStreams}
 	c.ProxyProtocol, c.TrustedProxies, c.Forwarded = nil, nil, false
 	return c
 }

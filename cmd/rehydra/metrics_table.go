@@ -64,6 +64,12 @@ func plainMetrics() []family[*snapshot] {
 
 		{name: "client_connections", kind: gauge, help: "Client connections that are open.",
 			read: func(s *snapshot) float64 { return float64(s.connections) }},
+		{name: "client_streams", kind: gauge, help: "Requests of HTTP/2 connections that are under way.",
+			read: func(s *snapshot) float64 { return float64(s.streams) }},
+		{name: "tunnels", kind: gauge, help: "Connections that changed their protocol (WebSocket) and are open.",
+			read: func(s *snapshot) float64 { return float64(s.tunnels) }},
+		{name: "tunnels_total", kind: counter, help: "Connections that changed their protocol.",
+			read: func(s *snapshot) float64 { return n(s.tunnelled) }},
 		{name: "log_lines_lost_total", kind: counter, help: "Log events that could not be written.",
 			read: func(s *snapshot) float64 { return n(s.logLost) }},
 		{name: "goroutines", kind: gauge, help: "Goroutines of the process.",

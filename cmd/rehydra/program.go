@@ -75,6 +75,9 @@ func (p *program) open() error {
 	if err := p.server.ListenTLS(cfg.Server.TLS.Listen); err != nil {
 		return err
 	}
+	if err := p.server.SpeakHTTP2(cfg.Server.TLS.MaxStreams); err != nil {
+		return err
+	}
 	p.acme = p.openACME(cfg)
 	front, err := frontConfig(cfg, p.server.TLSAddress(), p.acme)
 	if err != nil {
