@@ -129,7 +129,10 @@ func (j *job) duration(p *plan) time.Duration {
 			total += time.Duration(n) * holdTime
 			continue
 		}
-		total += e.workload.FirstWarm + time.Duration(rounds)*(p.round+p.warm+2*time.Second)
+		if e.workload.WarmUp > 0 {
+			total += mostWarm
+		}
+		total += time.Duration(rounds) * (p.round + p.warm + 2*time.Second)
 	}
 	return total
 }

@@ -28,6 +28,7 @@ type LoadSpec struct {
 	CA          string        // PEM of the certificate to trust; "": no TLS
 	Rate        float64       // requests a second, whatever the answers do; 0: the next request when the answer is there
 	Hold        []int         // open that many connections, step by step, use each once, and wait for a line from the caller at each step
+	WarmUp      int           // requests that come before the measured time, an equal share from each worker; warming up then takes longer than Warm
 	Warm, Time  time.Duration // load before the measured time, and that itself
 }
 
@@ -125,7 +126,7 @@ func generate(ctx context.Context, spec LoadSpec, event func(string)) (LoadResul
 			}
 		})
 	}
-	pause(ctx, spec.Warm)
+	g.warmUp(ctx)
 	g.measureFrom(time.Now())
 	g.phase.Store(measuring)
 	event(loadStarts)
@@ -154,6 +155,20 @@ type generator struct {
 func (g *generator) measureFrom(t time.Time) { g.from.Store(int64(t.Sub(g.begin))) }
 
 func (g *generator) start() time.Time { return g.begin.Add(time.Duration(g.from.Load())) }
+
+// mostWarm bounds warming up by requests.
+const mostWarm = time.Minute
+
+// warmUp lets the load go on for as long as it is not to be measured.
+func (g *generator) warmUp(ctx context.Context) {
+	pause(ctx, g.spec.Warm)
+	share := int64(g.spec.WarmUp/len(g.workers) + 1)
+	for limit := g.begin.Add(mostWarm); g.spec.WarmUp > 0 && ctx.Err() == nil && time.Now().Before(limit); pause(ctx, 20*time.Millisecond) {
+		if !slices.ContainsFunc(g.workers, func(w *worker) bool { return w.answered.Load() < share }) {
+			return
+		}
+	}
+}
 
 // prepare makes the workers and, for a constant rate, the pacer.
 func (g *generator) prepare() error {

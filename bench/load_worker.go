@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +28,8 @@ type worker struct {
 	sessions []*user
 	turn     int
 	request  []byte
+
+	answered atomic.Int64
 
 	inside  int      // answers within the measured time
 	outside int      // and before and after it
@@ -81,6 +84,7 @@ func (w *worker) work(ctx context.Context) error {
 
 // note counts an answer. One at a constant rate counts by when it was due, and has taken from then.
 func (w *worker) note(before int32, begin, end, due time.Time) {
+	w.answered.Add(1)
 	after := w.g.phase.Load()
 	if before == measuring && after == measuring {
 		w.inside++

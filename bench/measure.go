@@ -145,11 +145,7 @@ func (p *plan) measureRounds(ctx context.Context, s *site, j *job, contenders []
 			if c.failed != nil || ctx.Err() != nil {
 				continue
 			}
-			warm := p.warm
-			if round == 0 {
-				warm += c.workload.FirstWarm
-			}
-			if err := c.measureRound(ctx, s, warm, p.round); err != nil {
+			if err := c.measureRound(ctx, s, p.warm, p.round); err != nil {
 				c.failed = fmt.Errorf("round %d: %w", round+1, err)
 				fmt.Fprintf(out, "  %2d %-15s failed: %v\n", round+1, c.name, err)
 				continue

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"rehydra/e2e/tomcat"
 )
@@ -21,7 +20,7 @@ func msmJars() []tomcat.Artifact {
 // msmJob compares whole systems that keep sessions: two Tomcats 9, two memcacheds and a proxy each. Everything that they do for a request counts.
 func msmJob(binary string) job {
 	w := keepAlive1K()
-	w.Name, w.Tomcat, w.FirstWarm, w.Connections = "msm", true, 12*time.Second, 32
+	w.Name, w.Tomcat, w.WarmUp, w.Connections = "msm", true, 30000, 32 // by then Java has compiled what is hot
 	w.About = "GET of a JSP that puts a new value of 1 KiB into its session; processor time of the whole system: proxy, two Tomcats 9, two memcacheds; 32 kept connections"
 	w.Head = "GET /shop/session?op=set&k=basket&v=" + countMark + "-" + strings.Repeat("0123456789abcdef", 64) + " HTTP/1.1\r\n" + browserish + "\r\n"
 	j := job{name: w.Name, about: w.About, rounds: 4}

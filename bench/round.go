@@ -20,6 +20,9 @@ func (c *contender) spec(s *site, warm, length time.Duration) LoadSpec {
 		Address: c.running.Address, Connections: w.Connections, Workers: w.Workers, Sessions: w.Sessions,
 		Head: w.Head, Body: w.Body, Follow: w.Tomcat, Fresh: w.Fresh, Rate: w.Rate, Hold: w.Hold, Warm: warm, Time: length,
 	}
+	if len(c.rounds) == 0 {
+		spec.WarmUp = w.WarmUp
+	}
 	for _, b := range c.backends {
 		spec.Routes = append(spec.Routes, b.Route)
 	}
@@ -79,9 +82,13 @@ const grace = 20 * time.Second
 
 // measureRound lets a load generator loose on a contender and reads what its processes used between the edges of the measured time.
 func (c *contender) measureRound(ctx context.Context, s *site, warm, length time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, warm+length+grace)
+	spec, limit := c.spec(s, warm, length), warm+length+grace
+	if spec.WarmUp > 0 {
+		limit += mostWarm
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	l, err := startLoad(ctx, s.self, c.spec(s, warm, length))
+	l, err := startLoad(ctx, s.self, spec)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,5 @@
 package main
 
-import "time"
-
 // A Workload is one kind of traffic: what each client asks for, what a backend answers, over how many connections.
 // Each connection is one user, who has a session on one of the backends and asks again as soon as he has his answer, unless the workload
 // says otherwise.
@@ -19,9 +17,9 @@ type Workload struct {
 	Tomcat      bool   // the backends are real Tomcats; sessions are theirs
 	Fresh       bool   // a connection for each request
 	TLS         bool
-	Rate        float64       // requests a second at the most; 0: as they come
-	Hold        []int         // idle connections to measure memory at, instead of requests
-	FirstWarm   time.Duration // load before the first round, in addition
+	Rate        float64 // requests a second at the most; 0: as they come
+	Hold        []int   // idle connections to measure memory at, instead of requests
+	WarmUp      int     // requests before the first round, which each session is part of where there are many
 }
 
 // A backendSpec is what backends have to be; workloads of the same have them in common.
@@ -99,7 +97,7 @@ func overTLS(w Workload, name, about, unit string) Workload {
 // onTomcats is a page of a real Tomcat that looks at its session.
 func onTomcats() Workload {
 	w := keepAlive1K()
-	w.Name, w.Tomcat, w.FirstWarm = "tomcat", true, 4*time.Second
+	w.Name, w.Tomcat, w.WarmUp = "tomcat", true, 10000
 	w.About = "GET of a JSP that reads its session, two real Tomcats 9 behind, 64 kept connections"
 	w.Head = "GET /shop/session?op=touch HTTP/1.1\r\n" + browserish + "\r\n"
 	return w
