@@ -6,8 +6,8 @@ type KnownName uint8
 
 // The names. Other is every name not listed. In a request each field whose name begins with "Rehydra-", in any case and with
 // "_" for "-", is RehydraForeign: only the tier may say those. In a response the four that an adapter sends have numbers of
-// their own, and the rest of them are RehydraForeign. Underscore is any other name of a request that holds a "_": servers
-// behind us may take it for a "-", so a proxy leaves such fields out. XForwardedOther is X-Forwarded-Port and all the rest.
+// their own, and the rest of them are RehydraForeign. Underscore is any other name of a request that holds a "_", or begins with
+// "SSL-": servers behind us may take one for the other, so a proxy leaves such fields out. XForwardedOther is X-Forwarded-Port and all the rest.
 const (
 	Other KnownName = iota
 	Authorization
@@ -67,6 +67,9 @@ func lookup(name []byte, underscore bool, from direction) KnownName {
 			return lookupRehydra(name)
 		}
 		return RehydraForeign
+	}
+	if from == fromClient && len(name) > 4 && name[0]|0x20 == 's' && foldPrefix(name, "ssl-") {
+		return Underscore
 	}
 	if underscore {
 		if from == fromClient {

@@ -43,7 +43,7 @@ func TestLookup(t *testing.T) {
 		t.Errorf("%d names do not fit a nameSet", knownNames)
 	}
 	for name, want := range map[string]KnownName{"rehydra_state": RehydraForeign, "REHYDRA_tier": RehydraForeign,
-		"X_Forwarded_For": Underscore, "SSL_CLIENT_S_DN": Underscore, "content_length": Underscore, "a_": Underscore} {
+		"X_Forwarded_For": Underscore, "SSL_CLIENT_S_DN": Underscore, "content_length": Underscore, "a_": Underscore, "Ssl-Client-Verify": Underscore, "ssl-": Other} {
 		if got := lookup([]byte(name), true, fromClient); got != want {
 			t.Errorf("%s: %d, want %d", name, got, want)
 		}

@@ -84,7 +84,7 @@ func TestCertificateByName(t *testing.T) {
 		want        *harness.Issued // nil: refused
 	}{
 		{name: "its own", asked: "first.test", want: &first},
-		{name: "case does not count", asked: "FIRST.test", want: &first},
+		{name: "case does not count", asked: "WWW.Shop.test", want: &exact},
 		{name: "a wildcard", asked: "a.shop.test", want: &wild},
 		{name: "itself before a wildcard", asked: "www.shop.test", want: &exact},
 		{name: "a wildcard is one label", asked: "a.b.shop.test", want: &first},
