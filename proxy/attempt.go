@@ -11,10 +11,12 @@ import (
 )
 
 // result is how one attempt ended: answered (next says whether the connection
-// goes on), failed for good, or to be tried elsewhere.
+// goes on), failed for good, to be tried elsewhere, or to be sent to the backend
+// that has the session.
 type result struct {
 	next      bool
 	elsewhere bool
+	owner     *upstream.Backend
 	sent      bool // something of it was: going elsewhere takes from the pool's retry budget
 	fail      failure
 }
@@ -40,7 +42,7 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 	if x.body.gather() != nil {
 		return result{fail: x.body.failure()}
 	}
-	if err := x.plan.Aim(x.s.ctx, b); err != nil {
+	if err := x.plan.Aim(x.s.ctx, b, x.tried); err != nil {
 		return x.notAimed(b, err)
 	}
 	for fresh := false; ; {
@@ -150,6 +152,10 @@ func (x *exchange) report(b *upstream.Backend, epoch uint64, err error) {
 // notAimed is for a request whose session could not be settled before it was
 // sent. Nothing of it reached an application.
 func (x *exchange) notAimed(b *upstream.Backend, err error) result {
+	var at *session.OwnerError
+	if errors.As(err, &at) {
+		return result{owner: at.Owner}
+	}
 	f := upstreamFailure(err)
 	x.s.log.Warn().Err(err).Str("pool", x.pool.Name()).Str("backend", b.Route()).Msg("session not handed over")
 	if errors.Is(err, session.ErrNotNow) || !x.body.resendable() {

@@ -176,6 +176,11 @@ func (x *exchange) dispatch() (next bool) {
 		}
 		x.event.backend, x.event.sticky = b, sticky
 		result := x.counted(b)
+		for result.owner != nil { // the request follows its session
+			b = result.owner
+			x.event.backend = b
+			result = x.counted(b)
+		}
 		if !result.elsewhere {
 			if result.fail.status != 0 {
 				return x.refuse(result.fail)

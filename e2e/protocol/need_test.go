@@ -53,10 +53,15 @@ func TestFormerOwnerGetsTheNewState(t *testing.T) {
 		wantAt(t, g.get("/add?text=2", "OLD.node1"), m2, "12")
 		m1.up()
 		g.waitBackend(m1.backend, true)
-		// The client has lost the new cookie: the id names node1, whose copy is old.
+		// The client has lost the new cookie: the id names node1, whose copy is old. The request follows the session.
+		wantAt(t, g.get("/get", "OLD.node1"), m2, "12")
+		m2.down()
 		wantAt(t, g.get("/get", "OLD.node1"), m1, "12")
 		wantAt(t, g.get("/add?text=3", "OLD.node1"), m1, "123")
 		// And node2 is now the former owner.
+		m2.up()
+		g.waitBackend(m2.backend, true)
+		m1.down()
 		wantAt(t, g.get("/get", "OLD.node2"), m2, "123")
 		if s := m2.session("OLD"); s.version() != "4.0" {
 			t.Errorf("node2 holds version %s, wanted 4.0", s.version())
@@ -371,38 +376,37 @@ func TestPathIsNotLookedUpBesideACookie(t *testing.T) {
 
 // Each install has a generation of its own, whoever asks and however often.
 func TestGenerationsAreNeverUsedTwice(t *testing.T) {
-	eachStore(t, func(t *testing.T, nodes []*harness.Memcached) {
-		m1, m2 := startModel(t, "node1"), startModel(t, "node2")
-		g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
-		g.begin(m1, "GEN", "g")
-		g.warm(m2)
-		for range 15 { // the client's cookie flips between the two
-			var both sync.WaitGroup
-			for i := range 4 {
-				both.Go(func() {
-					r := g.send(query{target: "/add?text=.", cookie: fmt.Sprintf("GEN.node%d", 1+i%2)})
-					if r.status != 200 && r.status != 503 {
-						t.Errorf("status %d %v, wanted 200, or 503 for a late write", r.status, r.err)
-					}
-				})
-			}
-			both.Wait()
-		}
-		installed := map[string]string{} // by generation: route
-		for _, m := range []*model{m1, m2} {
-			for _, q := range m.filter(func(q *call) bool { _, ok := q.lookup("Rehydra-State"); return ok || q.op() == "install" }) {
-				generation, counter, _ := strings.Cut(q.have(), ".")
-				if counter != "0" {
-					t.Errorf("installed as %s, wanted counter 0", q.have())
+	t.Parallel()
+	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
+	proxies := disagreeing(t, twoNodes(t), m1, m2)
+	proxies[0].begin(m1, "GEN", "g")
+	proxies[1].warm(m2)
+	for range 15 { // each proxy reaches another backend
+		var both sync.WaitGroup
+		for i := range 4 {
+			both.Go(func() {
+				r := proxies[i%2].send(query{target: "/add?text=.", cookie: fmt.Sprintf("GEN.node%d", 1+i%2)})
+				if r.status != 200 && r.status != 503 {
+					t.Errorf("status %d %v, wanted 200, or 503 for a late write", r.status, r.err)
 				}
-				if other, ok := installed[generation]; ok && other != m.route {
-					t.Errorf("generation %s was installed at %s and at %s", generation, other, m.route)
-				}
-				installed[generation] = m.route
+			})
+		}
+		both.Wait()
+	}
+	installed := map[string]string{} // by generation: route
+	for _, m := range []*model{m1, m2} {
+		for _, q := range m.filter(func(q *call) bool { _, ok := q.lookup("Rehydra-State"); return ok || q.op() == "install" }) {
+			generation, counter, _ := strings.Cut(q.have(), ".")
+			if counter != "0" {
+				t.Errorf("installed as %s, wanted counter 0", q.have())
 			}
+			if other, ok := installed[generation]; ok && other != m.route {
+				t.Errorf("generation %s was installed at %s and at %s", generation, other, m.route)
+			}
+			installed[generation] = m.route
 		}
-		if len(installed) < 2 || installed["1"] != "" {
-			t.Errorf("generations installed: %v", installed)
-		}
-	})
+	}
+	if len(installed) < 2 || installed["1"] != "" {
+		t.Errorf("generations installed: %v", installed)
+	}
 }

@@ -32,6 +32,8 @@ type standing struct {
 	digest     uint64 // of the state in version; of non-sticky mode
 	installed  bool   // this hand-over put the session there, or will with state
 	unanswered bool   // no node answered: have is HaveNone for want of better
+
+	owner *upstream.Backend // not nil: the session is at this backend, which is to have the request
 }
 
 // ErrNotNow means that the request cannot go on without its session: no node
@@ -107,20 +109,30 @@ func (h *handoffs) settle(key Key, v Version) {
 	h.mu.Unlock()
 }
 
-// handOver finds out how the session key stands toward b and, where b is not
-// its owner (or lost it: it lacks a version), makes b its owner. Requests of the
-// same session share one hand-over and each looks again after one that went
-// elsewhere. target is a request target and host of the same app.
-func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Backend, lacks Version, at place) (standing, error) {
+// errand is what a request wants of a hand-over: the session key, under id, at b.
+type errand struct {
+	key   Key
+	id    string
+	b     *upstream.Backend
+	lacks Version // that b was told of and does not have; zero: it was told of none
+	at    place   // of the same app
+	plan  *Plan   // which owners the request may follow
+}
+
+// handOver finds out how the session stands toward e.b and, where e.b is not
+// its owner (or lost it), makes e.b its owner, or finds that the request is to
+// follow the session to its owner. Requests of the same session share one
+// hand-over and each looks again after one that went elsewhere.
+func (t *Tier) handOver(ctx context.Context, e errand) (standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.RestoreTimeout)
 	defer cancel()
 	for {
-		if st, ok := t.handoffs.unconfirmed(key, b); ok && !t.cfg.NonSticky {
+		if st, ok := t.handoffs.unconfirmed(e.key, e.b); ok && !t.cfg.NonSticky {
 			return st, nil
 		}
-		f, mine, fits := t.handoffs.join(key, b, lacks)
+		f, mine, fits := t.handoffs.join(e.key, e.b, e.lacks)
 		if mine {
-			t.fly(ctx, f, key, id, at)
+			t.fly(ctx, f, e)
 			return f.result, f.err
 		}
 		select {
@@ -129,7 +141,7 @@ func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Bac
 			return standing{}, fmt.Errorf("%w: the hand-over of another request has not ended", ErrNotNow)
 		}
 		// In non-sticky mode the state may have changed since f looked.
-		if fits && f.err == nil && !t.cfg.NonSticky {
+		if fits && f.err == nil && !t.cfg.NonSticky && (f.result.owner == nil || e.plan.mayFollow(f.result.owner, e.b)) {
 			return f.result, nil
 		}
 		if ctx.Err() != nil {
@@ -139,11 +151,11 @@ func (t *Tier) handOver(ctx context.Context, key Key, id string, b *upstream.Bac
 }
 
 // fly does the hand-over. It always lands, also when the store panics.
-func (t *Tier) fly(ctx context.Context, f *flight, key Key, id string, at place) {
+func (t *Tier) fly(ctx context.Context, f *flight, e errand) {
 	f.err = ErrNotNow // what the others see if this one does not get to its end
-	defer func() { t.handoffs.land(key, f) }()
+	defer func() { t.handoffs.land(e.key, f) }()
 	begun := time.Now()
-	f.result, f.err = t.bring(ctx, key, id, f.backend, f.lacks, at)
+	f.result, f.err = t.bring(ctx, e)
 	if f.err == nil && f.result.installed && t.counters.RestoreTime != nil {
 		t.counters.RestoreTime.Observe(time.Since(begun).Seconds())
 	}
@@ -151,13 +163,18 @@ func (t *Tier) fly(ctx context.Context, f *flight, key Key, id string, at place)
 
 // bring looks the session up and, if b must get it, claims and installs it. A
 // generation above that of the version which b lacks was claimed for b since.
-func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backend, lacks Version, at place) (standing, error) {
+func (t *Tier) bring(ctx context.Context, e errand) (standing, error) {
+	key, b := e.key, e.b
 	r, err := t.store.Lookup(ctx, key)
 	if st, ok := t.handoffs.unconfirmed(key, b); ok && t.cfg.NonSticky && err == nil && st.version == r.Version {
 		return st, nil // the newest state is on its way to b already
 	}
 	former := r.Owner
-	claim := err == nil && (r.Owner != b.Route() || r.Version.Generation <= lacks.Generation)
+	if owner := e.ownerToFollow(former); err == nil && owner != nil {
+		t.noteFound(key, b, r, false)
+		return standing{owner: owner}, nil
+	}
+	claim := err == nil && (r.Owner != b.Route() || r.Version.Generation <= e.lacks.Generation)
 	if claim {
 		r, err = t.store.Claim(ctx, key, b.Route())
 		if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrEnded) {
@@ -168,7 +185,7 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 	if err != nil {
 		return t.absent(key, err)
 	}
-	t.noteFound(key, r, claim)
+	t.noteFound(key, b, r, claim)
 	st := standing{have: HaveVersion, version: r.Version}
 	if t.cfg.NonSticky {
 		st.digest = t.residents.digest(r.State)
@@ -177,7 +194,7 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 		return st, nil
 	}
 	if t.cfg.NonSticky {
-		t.drop(key, at, t.residents.moved(key, b, former)...)
+		t.drop(key, e.at, t.residents.moved(key, b, former)...)
 	}
 	st.installed = true
 	if len(r.State) <= t.cfg.InlineLimit {
@@ -188,12 +205,13 @@ func (t *Tier) bring(ctx context.Context, key Key, id string, b *upstream.Backen
 		t.counters.Restores.Add(1)
 		return st, nil
 	}
-	return t.install(ctx, key, id, b, r, at, st)
+	return t.install(ctx, e, r, st)
 }
 
-// install puts a state that is too large for a header at b.
-func (t *Tier) install(ctx context.Context, key Key, id string, b *upstream.Backend, r Record, at place, st standing) (standing, error) {
-	answer, err := t.operate(ctx, b, operation{op: opInstall, id: id, have: r.Version, body: r.State, place: at})
+// install puts a state that is too large for a header at its backend.
+func (t *Tier) install(ctx context.Context, e errand, r Record, st standing) (standing, error) {
+	b := e.b
+	answer, err := t.operate(ctx, b, operation{op: opInstall, id: e.id, have: r.Version, body: r.State, place: e.at})
 	if err != nil {
 		return standing{}, err
 	}
@@ -202,7 +220,7 @@ func (t *Tier) install(ctx context.Context, key Key, id string, b *upstream.Back
 		t.counters.Restores.Add(1)
 		return st, nil
 	case 400:
-		t.unreadable(b, key, len(r.State))
+		t.unreadable(b, e.key, len(r.State))
 		return standing{have: HaveNone, unanswered: true}, nil
 	default:
 		return standing{}, fmt.Errorf("cannot install a session at backend %q: it answered %d", b.Route(), answer.status)

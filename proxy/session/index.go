@@ -52,6 +52,7 @@ type known struct {
 	returns    uint64 // Watcher.Returns when it was stored: a node that came back since may lack it
 	seenAt     time.Time
 	ttl        time.Duration
+	doubtUntil time.Time // a look after that ends the doubt that a hand-over has left; zero: there is none
 }
 
 // alive reports whether the session has not outlived its time of inactivity

@@ -29,8 +29,10 @@ type Plan struct {
 	alive  bool                 // the session was known to live when the request came
 	lock   heldLock             // of non-sticky mode, as stay
 	stay   stay
+	tried  []*upstream.Backend // at which the request has failed
 
 	rounds  int
+	follows int // how often the request followed its session
 	report  Report
 	outcome Outcome
 }
@@ -58,12 +60,15 @@ func (p *Plan) Active() bool { return p.t != nil }
 func (p *Plan) MayNeed() bool { return p.t != nil && len(p.ids) > 0 }
 
 // Aim settles what backend b is told of the session, before the first byte goes
-// to it; where it must, it looks first (section 1). ErrNotNow: answer 503.
-// Other errors are failures of b, at which nothing of the request was sent.
-func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
+// to it; where it must, it looks first (section 1). tried are the backends at which
+// the request has failed; it must stay as it is until the request is aimed anew. ErrNotNow:
+// answer 503. *OwnerError: aim at that backend instead. Other errors are failures of
+// b, at which nothing of the request was sent.
+func (p *Plan) Aim(ctx context.Context, b *upstream.Backend, tried []*upstream.Backend) error {
 	if !p.MayNeed() {
 		return nil
 	}
+	p.tried = tried
 	p.unsent() // an attempt elsewhere may have had an install on its way
 	p.leave()
 	p.id, p.app, p.rounds, p.st = p.idFor(b), "", 0, standing{}
@@ -75,14 +80,19 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend) error {
 		return nil
 	}
 	p.alive, p.app = k.alive(now), k.app
-	if !p.t.cfg.NonSticky && k.at(b) && string(route) == b.Route() {
+	sticky := !p.t.cfg.NonSticky && k.at(b) && string(route) == b.Route()
+	if sticky && k.doubtUntil.IsZero() {
 		return nil // a plain sticky request: no need to look
 	}
 	if !b.AdapterSeen() {
 		p.st.have = HaveAsk // no operation goes to a backend of which nothing is known
 		return nil
 	}
-	return p.resolve(ctx, b, Need{ID: string(p.id), Base: string(base), App: k.app}, Version{})
+	err := p.resolve(ctx, b, Need{ID: string(p.id), Base: string(base), App: k.app}, Version{})
+	if err == nil && sticky && p.st.unanswered {
+		p.st = standing{} // as far as is known it is plain: that no node answers must not change that
+	}
+	return err
 }
 
 // idFor chooses the id that the request's session is looked up by: the first
@@ -172,7 +182,11 @@ func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, lacks V
 		st, absent, err = p.prepare(ctx, b, key)
 	}
 	if err == nil && !absent {
-		st, err = p.t.handOver(ctx, key, need.ID, b, lacks, p.at)
+		st, err = p.t.handOver(ctx, errand{key: key, id: need.ID, b: b, lacks: lacks, at: p.at, plan: p})
+	}
+	if err == nil && st.owner != nil {
+		p.follows++
+		return standing{}, &OwnerError{Owner: st.owner}
 	}
 	if err == nil && st.have == HaveNone && !st.unanswered {
 		if k, ok := p.t.index.get(key); ok && k.alive(p.t.cfg.Now()) {

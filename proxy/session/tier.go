@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
 )
 
 // Config says how one pool's sessions are kept.
@@ -137,12 +138,18 @@ func (t *Tier) noteStored(key Key, r Record, returns uint64, incomplete bool) {
 	})
 }
 
-// noteFound records what a look-up found, or what a claim wrote. Neither says on how many nodes: the copies count as incomplete, so
+// noteFound records what a look-up for b found, or what a claim wrote. Neither says on how many nodes: the copies count as incomplete, so
 // that the session's next answers see to them. A look-up does not renew what it finds, and nobody knows how old that is.
-func (t *Tier) noteFound(key Key, r Record, claimed bool) {
+func (t *Tier) noteFound(key Key, b *upstream.Backend, r Record, claimed bool) {
 	returns := t.store.Returns()
 	now := t.cfg.Now()
 	t.index.update(key, now, func(k *known) {
+		switch {
+		case claimed || r.Version.Generation > max(k.stored.Generation, 1): // it was handed over
+			k.doubtUntil = now.Add(doubtAfter(b))
+		case !now.Before(k.doubtUntil):
+			k.doubtUntil = time.Time{}
+		}
 		switch order := r.Version.Compare(k.stored); {
 		case order > 0 && claimed:
 			k.storedAt = now
