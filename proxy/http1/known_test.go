@@ -43,9 +43,17 @@ func TestLookup(t *testing.T) {
 		t.Errorf("%d names do not fit a nameSet", knownNames)
 	}
 	for name, want := range map[string]KnownName{"rehydra_state": RehydraForeign, "REHYDRA_tier": RehydraForeign,
-		"X_Forwarded_For": Underscore, "SSL_CLIENT_S_DN": Underscore, "content_length": Underscore, "a_": Underscore, "Ssl-Client-Verify": Underscore, "ssl-": Other} {
+		"X_Forwarded_For": Underscore, "SSL_CLIENT_S_DN": Underscore, "content_length": Underscore, "a_": Underscore} {
 		if got := lookup([]byte(name), true, fromClient); got != want {
 			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+	}
+	for name, want := range map[string]KnownName{"Ssl-Client-Verify": Underscore, "SSL-": Other, "sslx": Other} {
+		if got := lookup([]byte(name), false, fromClient); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
+		}
+		if got := lookup([]byte(name), false, fromBackend); got != Other {
+			t.Errorf("%s from a backend: %d, want Other", name, got)
 		}
 	}
 	if got := lookup([]byte("x_y"), true, fromBackend); got != Other {
