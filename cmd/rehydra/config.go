@@ -37,6 +37,12 @@ type ServerConfig struct {
 	TrustedProxies   []string      `toml:"trusted_proxies"`    // networks of peers whose X-Forwarded-* are believed
 	Forwarded        bool          `toml:"forwarded"`          // Forwarded (RFC 7239) is sent and believed too
 	TLS              TLSConfig     `toml:"tls"`
+	MaxURIBytes      int           `toml:"max_uri_bytes"`  // of a request's target
+	MaxBodyBytes     Size          `toml:"max_body_bytes"` // of a request; 0 = no limit
+	// MaxConnections bounds the client connections. 0 = as many as the limit of open files lets.
+	MaxConnections           int `toml:"max_connections"`
+	MaxConnectionsPerClient  int `toml:"max_connections_per_client"`  // from one address; 0 = no limit
+	MaxRequestsPerConnection int `toml:"max_requests_per_connection"` // 0 = no limit
 }
 
 // AdminConfig is the side that operators see.
@@ -115,7 +121,9 @@ type PoolConfig struct {
 	Balance            string          `toml:"balance"`
 	Force              bool            `toml:"force"`
 	MaxIdleConnections int             `toml:"max_idle_connections"` // kept open to each backend
-	Token              Secret          `toml:"token"`                // the pool's own, or else a copy of [session]'s
+	MaxBodyBytes       Size            `toml:"max_body_bytes"`       // of a request; 0 = no limit; not given: that of [server]
+	Retry              RetryConfig     `toml:"retry"`
+	Token              Secret          `toml:"token"` // the pool's own, or else a copy of [session]'s
 	TokenFile          string          `toml:"token_file"`
 	Timeout            TimeoutConfig   `toml:"timeout"`
 	Health             HealthConfig    `toml:"health"`
@@ -128,6 +136,7 @@ type TimeoutConfig struct {
 	FirstByte time.Duration `toml:"first_byte"` // from the request's end to the response's first byte
 	Idle      time.Duration `toml:"idle"`       // longest gap within a response
 	KeepAlive time.Duration `toml:"keep_alive"` // how long an idle backend connection is kept
+	Tunnel    time.Duration `toml:"tunnel"`     // longest silence, both ways, on a connection that changed its protocol
 }
 
 // HealthConfig says how a pool's backends are checked.

@@ -44,6 +44,7 @@ func (c checker) server() {
 	c.duration("server.keep_alive_timeout", s.KeepAliveTimeout)
 	c.between("server.max_header_bytes", s.MaxHeaderBytes, 1024, 1<<20)
 	c.between("server.max_header_count", s.MaxHeaderCount, 1, 10000)
+	c.limits(s)
 }
 
 func (c checker) log() {

@@ -19,6 +19,9 @@ func (c checker) pools() {
 	names, patterns := map[string]bool{}, map[string]string{}
 	for i, p := range c.cfg.Pools {
 		path := poolPath(i)
+		if !c.has(path + ".max_body_bytes") {
+			c.cfg.Pools[i].MaxBodyBytes = c.cfg.Server.MaxBodyBytes
+		}
 		if names[p.Name] {
 			c.bad(path+".name", strconv.Quote(p.Name)+", which another pool has too", "a name of its own")
 		}
@@ -40,6 +43,8 @@ func (c checker) pool(path string, p PoolConfig) {
 	c.duration(path+".timeout.first_byte", p.Timeout.FirstByte)
 	c.duration(path+".timeout.idle", p.Timeout.Idle)
 	c.duration(path+".timeout.keep_alive", p.Timeout.KeepAlive)
+	c.duration(path+".timeout.tunnel", p.Timeout.Tunnel)
+	c.retry(path+".retry", p.Retry)
 	c.duration(path+".health.interval", p.Health.Interval)
 	c.duration(path+".health.timeout", p.Health.Timeout)
 	c.between(path+".health.fall", p.Health.Fall, 1, 1000)

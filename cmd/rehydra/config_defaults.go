@@ -14,6 +14,7 @@ func DefaultConfig() Config {
 			MaxHeaderBytes:   64 << 10,
 			MaxHeaderCount:   200,
 			TLS:              defaultTLS(),
+			MaxURIBytes:      16 << 10,
 		},
 		Admin: AdminConfig{Listen: "127.0.0.1:8079"},
 		Log:   LogConfig{Format: "json", Level: "info", Output: "stderr", Access: true},
@@ -60,7 +61,9 @@ func DefaultPool() PoolConfig {
 			// Below the 20 s after which Tomcat closes an idle connection: the side that sends the next request
 			// must be the one that gives up first.
 			KeepAlive: 15 * time.Second,
+			Tunnel:    time.Hour,
 		},
+		Retry:  RetryConfig{BudgetPercent: 20, BudgetMinimum: 10, BodyBytes: 64 << 10},
 		Health: HealthConfig{Interval: 2 * time.Second, Timeout: time.Second, Fall: 2, Rise: 1},
 	}
 }

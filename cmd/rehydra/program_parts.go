@@ -17,6 +17,10 @@ func limits(cfg *Config) proxy.Limits {
 		KeepAliveTimeout: cfg.Server.KeepAliveTimeout,
 		HeaderBytes:      cfg.Server.MaxHeaderBytes,
 		HeaderCount:      cfg.Server.MaxHeaderCount,
+		URIBytes:         cfg.Server.MaxURIBytes,
+		Requests:         cfg.Server.MaxRequestsPerConnection,
+		Connections:      cfg.Server.maxConnections(),
+		ConnectionsEach:  cfg.Server.MaxConnectionsPerClient,
 	}
 }
 
@@ -81,7 +85,15 @@ func poolConfig(p *PoolConfig) (upstream.Config, error) {
 		},
 		Timeouts: upstream.Timeouts{
 			Connect: p.Timeout.Connect, FirstByte: p.Timeout.FirstByte, Idle: p.Timeout.Idle, KeepAlive: p.Timeout.KeepAlive,
+			Tunnel: p.Timeout.Tunnel,
 		},
+		Retry:   upstream.RetryConfig{Percent: p.Retry.BudgetPercent, Minimum: p.Retry.BudgetMinimum, BodyBytes: int(p.Retry.BodyBytes)},
+		MaxBody: int64(p.MaxBodyBytes),
+	}
+	for _, n := range []*int{&c.Retry.Percent, &c.Retry.Minimum, &c.Retry.BodyBytes} {
+		if *n == 0 {
+			*n = -1 // none; 0 would be the default there
+		}
 	}
 	if c.MaxIdle == 0 {
 		c.MaxIdle = -1 // none; 0 would be the default there
