@@ -26,6 +26,8 @@ const (
 	streamWindow = 256 << 10
 	// connectionWindow is the same for all streams of a connection: one whose reader stands still leaves room for others.
 	connectionWindow = 1 << 20
+	// frameSize is how long a frame of a client may be: no longer than what everybody must take (RFC 9113, section 4.2).
+	frameSize = 16 << 10
 )
 
 // Front serves HTTP/2 connections.
@@ -49,6 +51,7 @@ func New(c Config) (*Front, error) {
 			MaxConcurrentStreams:         uint32(c.MaxStreams),
 			MaxUploadBufferPerConnection: connectionWindow,
 			MaxUploadBufferPerStream:     streamWindow,
+			MaxReadFrameSize:             frameSize,
 			IdleTimeout:                  c.IdleTimeout,
 		},
 	}
@@ -78,10 +81,10 @@ func (f *Front) Drain() {
 	_ = f.base.Shutdown(ended) // it only passes the word on: there is nothing of its own to wait for
 }
 
-// complaints makes events of the lines that x/net writes.
+// complaints makes events of the lines that x/net writes. They are about what clients do, who must not fill a log with it.
 type complaints struct{ log zerolog.Logger }
 
 func (c complaints) Write(line []byte) (int, error) {
-	c.log.Warn().Bytes("error", line).Msg("HTTP/2")
+	c.log.Debug().Bytes("error", line).Msg("HTTP/2")
 	return len(line), nil
 }

@@ -2,11 +2,13 @@ package http2front
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Stream is one request as a connection: reading gives an HTTP/1.1 head and then the body, what is written must be the answer to it. There is
@@ -21,6 +23,7 @@ type Stream struct {
 	running sync.WaitGroup
 	once    sync.Once
 	last    atomic.Bool
+	uploads atomic.Bool // the client was told to send the body, and its end was not read
 }
 
 // Context ends when the client gives the request up, and at its end.
@@ -44,6 +47,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	}
 	s.once.Do(func() {
 		if s.request.ContentLength != 0 {
+			s.uploads.Store(true)
 			s.running.Go(s.upload)
 		}
 	})
@@ -60,9 +64,32 @@ func (k *connection) exchange(w http.ResponseWriter, r *http.Request) error {
 	})
 	d := newDownload(w, s, k.front.config.StallTimeout)
 	err := d.run()
+	_ = near.Close() // it never fails
+	if err == nil && s.uploads.Load() {
+		err = s.linger(d)
+	}
 	d.end()
-	_ = near.Close()   // it never fails
 	_ = r.Body.Close() // nor does this: an upload that waits for the client ends
 	s.running.Wait()
 	return err
+}
+
+const (
+	lingerTime  = time.Second
+	lingerBytes = 1 << 20
+)
+
+// linger throws away what the client still sends after it got the answer, for a while, before the stream ends. Ending it with RST_STREAM at once, as
+// RFC 9113 (section 8.1) lets a server do, makes some clients (curl before 8.1) forget the answer.
+func (s *Stream) linger(d *download) error {
+	if err := d.flush(); err != nil {
+		return err
+	}
+	over := time.AfterFunc(lingerTime, func() { _ = s.request.Body.Close() }) // it never fails
+	defer over.Stop()
+	s.running.Wait() // until then another reads the body
+	if s.uploads.Load() {
+		_, _ = io.CopyN(io.Discard, s.request.Body, lingerBytes) // whatever ends it
+	}
+	return nil
 }

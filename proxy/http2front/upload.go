@@ -26,6 +26,7 @@ func (s *Stream) upload() {
 		switch {
 		case err == nil:
 		case errors.Is(err, io.EOF):
+			s.uploads.Store(false)
 			if chunked {
 				_, _ = s.near.Write(s.lastChunk()) // an error: the reader wants no more
 			}
