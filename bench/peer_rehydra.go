@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -47,10 +46,11 @@ func (r *rehydra) Version(ctx context.Context) (string, error) {
 func (r *rehydra) Start(ctx context.Context, s Setting) (*Running, error) {
 	config, log := filepath.Join(s.Dir, "rehydra.toml"), filepath.Join(s.Dir, "rehydra.log")
 	running := &Running{AccessLog: log}
-	text, err := r.config(log, s)
+	secure, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
+	text := r.config(log, secure, s)
 	if r.copies > 0 {
 		nodes := r.nodes
 		if nodes == nil {
@@ -64,6 +64,9 @@ func (r *rehydra) Start(ctx context.Context, s Setting) (*Running, error) {
 	if err := r.launch(ctx, s, running, config, text); err != nil {
 		stopAll(running.Others)
 		return nil, err
+	}
+	if s.Certificate != nil {
+		running.Address = secure
 	}
 	return running, nil
 }
@@ -89,12 +92,13 @@ func (r *rehydra) launch(ctx context.Context, s Setting, running *Running, confi
 	return nil
 }
 
-// config is a balancer for the setting's backends.
-func (r *rehydra) config(log string, s Setting) (string, error) {
+// config is a balancer for the setting's backends, with TLS at the address secure if the setting wants it.
+func (r *rehydra) config(log, secure string, s Setting) string {
 	var b strings.Builder
 	interval := cmp.Or(r.checks, "2s")
 	fmt.Fprintf(&b, `[server]
 listen = ["127.0.0.1:0"]
+max_connections = 11000
 
 [admin]
 listen = ""
@@ -112,10 +116,12 @@ interval = %q
 	for _, node := range s.Backends {
 		fmt.Fprintf(&b, "\n[[pool.backend]]\nroute = %q\nurl = %q\n", node.Route, "http://"+node.Address)
 	}
-	if s.Certificate != nil {
-		return "", errors.New("cannot end TLS yet")
+	if s.Certificate == nil {
+		return b.String()
 	}
-	return b.String(), nil
+	fmt.Fprintf(&b, "\n[server.tls]\nlisten = [%q]\nmin_version = \"1.3\"\n\n[[server.tls.certificate]]\ncertificate = %q\nkey = %q\n",
+		secure, s.Certificate.CertFile, s.Certificate.KeyFile)
+	return b.String()
 }
 
 // startMemcacheds starts memcacheds and returns them also as store.nodes names them.

@@ -75,34 +75,53 @@ func listProcesses() (map[int]procStat, error) {
 	return all, nil
 }
 
-// treeMemory returns the memory of the process tree below and with pid, in bytes: what its processes share counts once, not once in each
-// (Pss of proc_pid_smaps(5)).
+// treeMemory returns the memory of the process tree below and with pid, in bytes. What its processes share counts once, not once in each;
+// programs and libraries count as the process that has most of them holds them, also where other trees have them as well.
 func treeMemory(pid int) (int64, error) {
 	all, err := listProcesses()
 	if err != nil {
 		return 0, err
 	}
-	var sum int64
+	var own, files int64
 	for id := range all {
 		if !descends(all, id, pid) {
 			continue
 		}
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", id))
+		// See proc_pid_smaps(5) and proc_pid_status(5): Pss is shared out among those who have it.
+		figures, err := readKilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", id), "Pss:", "Pss_File:")
 		if err != nil {
-			return 0, fmt.Errorf("cannot read the memory of process %d: %w", id, err)
+			return 0, err
 		}
-		_, after, found := bytes.Cut(text, []byte("\nPss:"))
+		mapped, err := readKilobytes(fmt.Sprintf("/proc/%d/status", id), "RssFile:")
+		if err != nil {
+			return 0, err
+		}
+		own += figures[0] - figures[1]
+		files = max(files, mapped[0])
+	}
+	return own + files, nil
+}
+
+// readKilobytes returns, in bytes, the figures of the lines that begin with these names.
+func readKilobytes(path string, names ...string) ([]int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read a process's memory: %w", err)
+	}
+	figures := make([]int64, len(names))
+	for i, name := range names {
+		_, after, found := bytes.Cut(text, []byte("\n"+name))
 		fields := bytes.Fields(after)
 		if !found || len(fields) < 2 {
-			return 0, fmt.Errorf("cannot read the memory of process %d: no Pss in %q", id, text)
+			return nil, fmt.Errorf("cannot find %q in %q", name, path)
 		}
 		kilobytes, err := strconv.ParseInt(string(fields[0]), 10, 64)
 		if err != nil {
-			return 0, fmt.Errorf("cannot read the memory of process %d: %w", id, err)
+			return nil, fmt.Errorf("cannot read %q in %q: %w", name, path, err)
 		}
-		sum += kilobytes << 10
+		figures[i] = kilobytes << 10
 	}
-	return sum, nil
+	return figures, nil
 }
 
 // descends tells whether id is ancestor or one of its descendants.
