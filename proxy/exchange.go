@@ -112,6 +112,9 @@ func (x *exchange) route() (next bool) {
 	if string(req.Method) == "TRACE" || string(req.Method) == "CONNECT" {
 		return x.refuse(failMethod)
 	}
+	if x.c.stream != nil && x.c.stream.GRPC() {
+		return x.refuseGRPC()
+	}
 	if string(req.Target) == "*" || string(req.Method) == "OPTIONS" && req.MaxForwards == 0 {
 		return x.answerOptions()
 	}

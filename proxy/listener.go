@@ -109,6 +109,7 @@ func (s *Server) Start() {
 	for _, ln := range s.listeners {
 		s.running.Go(func() { s.accept(ln) })
 	}
+	s.watching.Go(s.watchClients)
 }
 
 // acceptPause is how long accepting rests after an error that will pass, such

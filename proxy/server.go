@@ -69,6 +69,7 @@ type Server struct {
 	draining  atomic.Bool // no connection gets more than the request that it is in, or about to send
 	closing   atomic.Bool // idle and new connections are closed
 	running   sync.WaitGroup
+	watching  sync.WaitGroup // see watchClients
 }
 
 // NewServer returns a server without listeners.
@@ -165,6 +166,7 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 		<-done
 	}
 	s.cancel()
+	s.watching.Wait()
 	return cut
 }
 
