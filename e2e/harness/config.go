@@ -12,6 +12,9 @@ const Token = "e2e-token-0123456789abcdef"
 // Config is a rehydra.toml in the making. Lines are TOML as it stands in the file, such as `save = "async"`.
 type Config struct {
 	Listen  string   // host:port; "" is a free port of 127.0.0.1
+	Server  []string // lines of [server]
+	TLS     *Certificate
+	TLSMore []string // lines of [server.tls], beside the address: a free port of 127.0.0.1
 	Log     []string // lines of [log]
 	Session []string // lines of [session], beside the token
 	Store   []string // lines of [store]; nil: no such section
@@ -70,7 +73,11 @@ func (c Config) TOML() string {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	section("[server]", fmt.Sprintf("listen = [%q]", listen), `drain_timeout = "5s"`)
+	section("[server]", append([]string{fmt.Sprintf("listen = [%q]", listen), `drain_timeout = "5s"`}, c.Server...)...)
+	if c.TLS != nil {
+		section("[server.tls]", append([]string{`listen = ["127.0.0.1:0"]`}, c.TLSMore...)...)
+		section("[[server.tls.certificate]]", fmt.Sprintf("certificate = %q", c.TLS.File), fmt.Sprintf("key = %q", c.TLS.KeyFile))
+	}
 	section("[admin]", `listen = "127.0.0.1:0"`)
 	if c.Log != nil {
 		section("[log]", c.Log...)

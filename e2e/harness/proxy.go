@@ -20,6 +20,7 @@ type Proxy struct {
 	file    string
 	log     *logReader
 	address string
+	secure  string
 	admin   string
 }
 
@@ -62,10 +63,11 @@ func Start(t testing.TB, cfg Config) *Proxy {
 			return false
 		}
 		listen, _ := ready[0]["listen"].([]any)
-		if len(listen) != 1 {
-			t.Fatalf("the event ready names %v, wanted one address", ready[0]["listen"])
+		if wanted := addresses(cfg); len(listen) != wanted {
+			t.Fatalf("the event ready names %v, wanted %d", ready[0]["listen"], wanted)
 		}
 		p.address, _ = listen[0].(string)
+		p.secure, _ = listen[len(listen)-1].(string)
 		p.admin = ready[0].Text("admin")
 		return true
 	})
@@ -92,6 +94,17 @@ func (p *Proxy) write(t testing.TB, cfg Config) {
 
 // Address is the host:port where clients go.
 func (p *Proxy) Address() string { return p.address }
+
+// Secure is the host:port where clients go with TLS.
+func (p *Proxy) Secure() string { return p.secure }
+
+// addresses is how many addresses clients can go to.
+func addresses(cfg Config) int {
+	if cfg.TLS != nil {
+		return 2
+	}
+	return 1
+}
 
 // Admin is the host:port of the admin listener.
 func (p *Proxy) Admin() string { return p.admin }
