@@ -35,21 +35,22 @@ func startLiar(t *testing.T, lie func(c net.Conn, opcode byte, key string) error
 				}
 				continue
 			}
-			head := make([]byte, 23)
-			if _, err := io.ReadFull(c, head); err != nil {
+			head := make([]byte, replyHead)
+			head[0] = first[0]
+			if _, err := io.ReadFull(c, head[1:]); err != nil {
 				return
 			}
-			body := make([]byte, binary.BigEndian.Uint32(head[7:]))
+			body := make([]byte, binary.BigEndian.Uint32(head[replyLength:]))
 			if _, err := io.ReadFull(c, body); err != nil {
 				return
 			}
-			extras, keyLength := int(head[3]), int(binary.BigEndian.Uint16(head[1:]))
+			extras, keyLength := int(head[extrasAt]), int(binary.BigEndian.Uint16(head[keyLengthAt:]))
 			key := string(body[extras : extras+keyLength])
 			var err error
 			if key == probeKey {
-				_, err = c.Write(reply(0, 0, 1, 0, 0)) // not found
+				_, err = (&fitting{Conn: c, request: head}).Write(reply(0, 0, 1, 0, 0)) // not found
 			} else {
-				err = lie(c, head[0], key)
+				err = lie(&fitting{Conn: c, request: head}, head[opcodeAt], key)
 			}
 			if err != nil {
 				return
@@ -80,6 +81,7 @@ func TestLyingNode(t *testing.T) {
 		"another session":                 write(reply(4, 0, 0, uint32(4+len(foreign)), 7), extras, foreign),
 		"another session and its key":     write(reply(4, 3, 0, uint32(7+len(foreign)), 7), extras, []byte("abc"), foreign),
 		"two answers":                     write(reply(4, 0, 0, uint32(4+len(foreign)), 7), extras, foreign, reply(4, 0, 0, uint32(4+len(foreign)), 7), extras, foreign),
+		"an answer to another request":    another(append(append(reply(4, 0, 0, uint32(4+len(foreign)), 7), extras...), foreign...)),
 		"garbage":                         write([]byte(strings.Repeat("garbage", 20))),
 		"an answer that is never whole":   write(reply(4, 0, 0, 1000, 7), extras),
 		"a head that says nothing":        write(reply(0, 0, 0, 0, 0)),
@@ -94,33 +96,39 @@ func TestLyingNode(t *testing.T) {
 			})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			begun := time.Now()
 			var all sync.WaitGroup
 			for i := range 20 {
 				all.Go(func() {
 					k := key(fmt.Sprint("k", i))
-					if r, err := p.Lookup(ctxFor(t, 2*time.Second), k); err == nil {
+					if r, err := p.Lookup(ctxFor(t, 10*time.Second), k); err == nil {
 						t.Errorf("a look-up returned version %s with state %q", r.Version, r.State)
 					}
-					if r, err := p.Claim(ctxFor(t, 2*time.Second), k, "node2"); err == nil {
+					if r, err := p.Claim(ctxFor(t, 10*time.Second), k, "node2"); err == nil {
 						t.Errorf("a claim returned version %s with state %q", r.Version, r.State)
 					}
 					// A write is believed where the answer cannot be told from a good one; it must end in time.
-					if err := p.Save(ctxFor(t, 2*time.Second), k, rec("1.2", "node1", "mine")); err != nil && !errors.Is(err, ErrUnavailable) {
+					if err := p.Save(ctxFor(t, 10*time.Second), k, rec("1.2", "node1", "mine")); err != nil && !errors.Is(err, ErrUnavailable) {
 						t.Errorf("Save: %v", err)
 					}
 				})
 			}
 			all.Wait()
-			took := time.Since(begun)
 			runtime.ReadMemStats(&after)
 			if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 64<<20 {
 				t.Errorf("60 exchanges took %d bytes of memory", bytes)
 			}
-			if took > 8*time.Second {
-				t.Errorf("60 exchanges took %v", took)
-			}
 		})
+	}
+}
+
+// another sends an answer that is good in all but its serial number.
+func another(answer []byte) func(net.Conn, byte, string) error {
+	return func(c net.Conn, opcode byte, _ string) error {
+		answer := bytes.Clone(answer)
+		answer[opcodeAt] = opcode
+		binary.BigEndian.PutUint32(answer[serialAt:], 1<<31)
+		_, err := c.(*fitting).Conn.Write(answer)
+		return err
 	}
 }
 
@@ -148,38 +156,6 @@ func echo(foreign []byte) func(net.Conn, byte, string) error {
 		return err
 	}
 }
-
-// TestCheckedConn: heads and bodies are told apart however they are cut into reads, and a head that says too much ends it.
-func TestCheckedConn(t *testing.T) {
-	good := append(reply(4, 0, 0, 10, 7), "0123456789"...)
-	stream := bytes.Repeat(append(bytes.Clone(good), reply(0, 0, 1, 0, 0)...), 3)
-	for _, size := range []int{1, 7, 24, 25, 1000} {
-		c := &checkedConn{Conn: &bytesConn{r: bytes.NewReader(stream)}, limit: 10}
-		var got []byte
-		for p := make([]byte, size); ; {
-			n, err := c.Read(p)
-			got = append(got, p[:n]...)
-			if err != nil {
-				break
-			}
-		}
-		if !bytes.Equal(got, stream) {
-			t.Errorf("reads of %d bytes: %d bytes came through, want %d as they were", size, len(got), len(stream))
-		}
-	}
-	c := &checkedConn{Conn: &bytesConn{r: bytes.NewReader(good)}, limit: 9}
-	if n, err := c.Read(make([]byte, 24)); n != 0 || !errors.Is(err, errHugeReply) {
-		t.Errorf("a reply over the limit: %d bytes, %v", n, err)
-	}
-}
-
-// bytesConn is a connection that reads from memory.
-type bytesConn struct {
-	net.Conn
-	r io.Reader
-}
-
-func (c *bytesConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
 // TestLibraryIsAsExpected: the fields of the client library that are filled from outside are those that they are taken for.
 func TestLibraryIsAsExpected(t *testing.T) {

@@ -23,8 +23,9 @@ type memcachedStore struct {
 	maxValueSize int           // bytes of the largest state that is kept
 	now          func() time.Time
 
-	links    atomic.Uint64 // made so far
-	restarts atomic.Uint64 // of the server, as far as they were noticed: it came back empty
+	links    atomic.Uint64  // made so far
+	restarts atomic.Uint64  // of the server, as far as they were noticed: it came back empty
+	running  sync.WaitGroup // goroutines of connections
 	current  atomic.Pointer[link]
 	mu       sync.Mutex // held while a link is made, so that a server that is down is not dialled by all at once
 	closed   bool       // guarded by mu, as what follows
@@ -126,9 +127,10 @@ func (s *memcachedStore) ping() error {
 
 func (s *memcachedStore) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closed = true
 	s.drop(s.current.Load())
+	s.mu.Unlock()
+	s.running.Wait()
 }
 
 // do runs one exchange and repeats it once, on a fresh connection, if the one it used turned out to be broken. An exchange that
@@ -197,9 +199,10 @@ const (
 
 // newLink connects, and asks the server what it is.
 func (s *memcachedStore) newLink() (*link, error) {
-	conns := newConnPool(s.address, s.timeout, s.idle+spareConns, max(int64(s.maxValueSize), minMaxReply)+maxReplyNames)
+	conns := newConnPool(s.address, s.timeout, s.idle+spareConns, max(int64(s.maxValueSize), minMaxReply)+maxReplyNames, &s.running)
 	l := &link{conns: conns}
 	if err := classify(guard(l, (*link).probe)); err != nil {
+		conns.close()
 		return nil, err
 	}
 	l.limits = readLimits(s.address, s.timeout)
@@ -213,7 +216,7 @@ func (s *memcachedStore) newLink() (*link, error) {
 // drop forgets a link that failed. The exchanges that still use it end on their own.
 func (s *memcachedStore) drop(l *link) {
 	if l != nil && s.current.CompareAndSwap(l, nil) {
-		l.conns.close() // those that are in use end with their exchanges
+		l.conns.close() // what is in use ends with its exchanges
 	}
 }
 

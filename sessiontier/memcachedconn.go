@@ -1,13 +1,10 @@
 package sessiontier
 
 import (
-	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"net"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -15,89 +12,28 @@ import (
 	"github.com/rainycape/memcache"
 )
 
-// The client library makes room for as many bytes as a reply says it has, up to 4 GiB, before it reads them. So it must not see such a reply: its
-// connections are made here, look at the head of each reply, and are put into its list of idle ones, which it cannot be told to fill
-// otherwise. The library has not changed since 2015; TestLibraryIsAsExpected says so if it ever does.
-
-// replyHead is the length of the head of a reply in memcached's binary protocol; the length of the rest is a number in it.
-const (
-	replyHead   = 24
-	replyLength = 8
-)
+// The client library makes room for as many bytes as a reply says it has, up to 4 GiB, before it reads them, and gives each exchange a connection of its
+// own. So its connections are made here: streams, which share few real ones, the lanes. They are put into its list of idle ones, which it cannot be told
+// to fill otherwise. The library has not changed since 2015; TestLibraryIsAsExpected says so if it ever does.
 
 // minMaxReply is the least of a store's limits: above memcached's usual limit of an item, so that a node holding values of a proxy with
 // another max_state is not taken for broken.
 const minMaxReply = 2 << 20
 
-var errHugeReply = errors.New("a reply of more bytes than any that is kept here")
-
-// checkedConn is a connection that fails as soon as a reply says that it is too long.
-type checkedConn struct {
-	net.Conn
-	limit int64
-	head  [replyHead]byte
-	have  int    // bytes of the head
-	left  int64  // bytes of the reply after its head
-	held  []byte // the beginning of a request whose value is yet to come
-}
-
-// keepHeld is how much memory for requests a connection keeps between them.
-const keepHeld = 64 << 10
-
-// Write sends a request in one piece. The library writes head and key first and the value after them: two system calls, two packets and two
-// wake-ups of the server for each save, which were a third of what a save costs.
-func (c *checkedConn) Write(p []byte) (int, error) {
-	if len(c.held) == 0 {
-		if len(p) >= replyHead && replyHead+int64(binary.BigEndian.Uint32(p[replyLength:])) > int64(len(p)) {
-			c.held = append(c.held, p...)
-			return len(p), nil
-		}
-		return c.Conn.Write(p)
-	}
-	c.held = append(c.held, p...)
-	_, err := c.Conn.Write(c.held)
-	if c.held = c.held[:0]; cap(c.held) > keepHeld {
-		c.held = nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-func (c *checkedConn) Read(p []byte) (int, error) {
-	if c.left > 0 {
-		n, err := c.Conn.Read(p[:min(int64(len(p)), c.left)])
-		c.left -= int64(n)
-		return n, err
-	}
-	n, err := c.Conn.Read(p[:min(len(p), replyHead-c.have)])
-	c.have += copy(c.head[c.have:], p[:n])
-	if c.have == replyHead {
-		c.have, c.left = 0, int64(binary.BigEndian.Uint32(c.head[replyLength:]))
-		if c.left > c.limit {
-			return 0, fmt.Errorf("%w: %d, at most %d", errHugeReply, c.left, c.limit)
-		}
-	}
-	return n, err
-}
-
 // connPool is a client and the connections that were made for it.
 type connPool struct {
-	client  *memcache.Client
-	place   place
-	addr    *memcache.Addr
-	timeout time.Duration
-	limit   int64
-	list    reflect.Value // the client's idle connections: a channel of pointers to its own type
-	idle    atomic.Int64  // connections in the list that no exchange is about to take
-	closed  atomic.Bool
+	client *memcache.Client
+	addr   *memcache.Addr
+	lanes  lanes
+	list   reflect.Value // the client's idle connections: a channel of pointers to its own type
+	idle   atomic.Int64  // connections in the list that no exchange is about to take
 }
 
-// newConnPool returns a pool that keeps at most idle connections; it connects on first use.
-func newConnPool(address string, timeout time.Duration, idle int, limit int64) *connPool {
-	p := &connPool{place: placeOf(address), timeout: timeout, limit: limit}
-	p.addr = memcache.NewAddr(p.place)
+// newConnPool returns a pool of at most idle streams, for replies of at most limit bytes after their heads; it connects on first use. running ends when
+// its goroutines have, which is soon after close.
+func newConnPool(address string, timeout time.Duration, idle int, limit int64, running *sync.WaitGroup) *connPool {
+	p := &connPool{lanes: lanes{place: placeOf(address), timeout: timeout, limit: limit, running: running}}
+	p.addr = memcache.NewAddr(p.lanes.place)
 	p.client = memcache.NewFromServers(oneServer{p.addr})
 	p.client.SetTimeout(timeout)
 	p.client.SetMaxIdleConnsPerAddr(idle)
@@ -146,10 +82,7 @@ func (p *connPool) use(exchange func() error) error {
 	}
 	err := exchange()
 	if err == nil || errors.Is(err, memcache.ErrCacheMiss) || errors.Is(err, memcache.ErrCASConflict) || errors.Is(err, memcache.ErrNotStored) {
-		p.idle.Add(1) // the library has put it back; after any other error it has closed it
-		if p.closed.Load() {
-			p.drain()
-		}
+		p.idle.Add(1) // the library has put it back; after any other error it has let go of it
 	}
 	return err
 }
@@ -159,17 +92,10 @@ func (p *connPool) take() error {
 	if p.takeIdle() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
-	defer cancel()
-	c, err := new(net.Dialer).DialContext(ctx, p.place.network, p.place.address)
-	if err != nil {
-		return err
-	}
 	made := reflect.New(p.list.Type().Elem().Elem())
-	open(made.Elem(), "nc").Set(reflect.ValueOf(&checkedConn{Conn: c, limit: p.limit}))
+	open(made.Elem(), "nc").Set(reflect.ValueOf(newStream(&p.lanes)))
 	open(made.Elem(), "addr").Set(reflect.ValueOf(p.addr))
 	if !p.list.TrySend(made) {
-		c.Close()
 		return errBusy
 	}
 	return nil
@@ -185,17 +111,5 @@ func (p *connPool) takeIdle() bool {
 	return false
 }
 
-// close closes the connections that are idle; those in use are closed when their exchanges end. The client's own Close would also take
-// those that an exchange is about to take.
-func (p *connPool) close() {
-	p.closed.Store(true)
-	p.drain()
-}
-
-func (p *connPool) drain() {
-	for p.takeIdle() {
-		if made, ok := p.list.TryRecv(); ok {
-			open(made.Elem(), "nc").Interface().(net.Conn).Close()
-		}
-	}
-}
+// close gives the real connections up: exchanges that run come to their ends.
+func (p *connPool) close() { p.lanes.retire() }

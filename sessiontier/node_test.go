@@ -1,6 +1,7 @@
 package sessiontier
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 func TestHerdIsBounded(t *testing.T) {
 	servers := startServers(t, 2)
 	const connections = 16
-	p := openTier(t, servers, func(c *Config) { c.Connections, c.Timeout = connections, 500*time.Millisecond })
+	p := openTier(t, servers, func(c *Config) { c.Connections, c.Timeout = connections, time.Second })
 	for i := range 2000 {
 		p.mustSave(t, key(fmt.Sprint("s", i)), rec("1.1", "node1", "a"))
 	}
@@ -28,7 +29,7 @@ func TestHerdIsBounded(t *testing.T) {
 	begun := time.Now()
 	for i := range 2000 {
 		herd.Go(func() {
-			_, err := p.Claim(ctxFor(t, 10*time.Second), key(fmt.Sprint("s", i)), "node2")
+			_, err := p.Claim(ctxFor(t, 2*time.Minute), key(fmt.Sprint("s", i)), "node2")
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -104,6 +105,25 @@ func reply(extras, keyLength int, status uint16, total uint32, id uint64) []byte
 	return b
 }
 
+// fitting is a connection whose next answer is made to fit a request, as far as a client can tell from its head: opcode and serial number.
+type fitting struct {
+	net.Conn
+	request []byte // at least its head
+	written int
+}
+
+// Write implements net.Conn.
+func (f *fitting) Write(p []byte) (int, error) {
+	p = bytes.Clone(p)
+	for i := range p {
+		if at := f.written + i; at == opcodeAt || at >= serialAt && at < serialAt+4 {
+			p[i] = f.request[at]
+		}
+	}
+	f.written += len(p)
+	return f.Conn.Write(p)
+}
+
 // TestNodeThatAnswersNonsense: beside a good node, a bad one costs no session and no crash.
 func TestNodeThatAnswersNonsense(t *testing.T) {
 	each := func(answer []byte) func(net.Conn) {
@@ -113,7 +133,7 @@ func TestNodeThatAnswersNonsense(t *testing.T) {
 				if _, err := c.Read(request); err != nil {
 					return
 				}
-				if _, err := c.Write(answer); err != nil {
+				if _, err := (&fitting{Conn: c, request: request}).Write(answer); err != nil {
 					return
 				}
 			}
@@ -135,11 +155,13 @@ func TestNodeThatAnswersNonsense(t *testing.T) {
 		"unknown status": each(reply(0, 0, 0x86, 0, 0)),
 		"out of memory":  each(reply(0, 0, 0x82, 0, 0)),
 		"slow drip": func(c net.Conn) {
-			if _, err := io.ReadFull(c, make([]byte, 24)); err != nil {
+			request := make([]byte, 24)
+			if _, err := io.ReadFull(c, request); err != nil {
 				return
 			}
+			f := &fitting{Conn: c, request: request}
 			for _, b := range reply(4, 0, 0, 4, 7) {
-				if _, err := c.Write([]byte{b}); err != nil {
+				if _, err := f.Write([]byte{b}); err != nil {
 					return
 				}
 				time.Sleep(30 * time.Millisecond) // the drip
