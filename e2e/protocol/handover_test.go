@@ -166,3 +166,51 @@ type replayed struct {
 }
 
 func (c replayed) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+// Requests that carry the same state to a backend do so until one of them is answered. That one of them fails says nothing of the others: another
+// claim would fence their answers.
+func TestRequestThatFailsLeavesTheInstallToOthers(t *testing.T) {
+	eachStore(t, func(t *testing.T, nodes []*harness.Memcached) {
+		m1, m2 := startModel(t, "node1"), startModel(t, "node2")
+		g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
+		g.begin(m1, "CARRY", "1")
+		g.warm(m2)
+		arrived, dies, lives := make(chan bool), make(chan bool), make(chan bool)
+		m2.before = func(q *call) bool {
+			switch q.target {
+			case "/add?text=dies":
+				arrived <- true
+				<-dies
+				q.conn.Close() // no byte of an answer
+				return true
+			case "/add?text=lives":
+				arrived <- true
+				<-lives
+			}
+			return false
+		}
+		m1.down()
+		m2.forget()
+		add := func(text string) chan response {
+			answer := make(chan response, 1)
+			go func() { answer <- g.send(query{method: "POST", target: "/add?text=" + text, cookie: "CARRY.node1"}) }()
+			<-arrived
+			return answer
+		}
+		first, second := add("dies"), add("lives")
+		dies <- true
+		if r := <-first; r.status != 502 {
+			t.Errorf("status %d of the request that fails, wanted 502", r.status)
+		}
+		wantAt(t, g.get("/get", "CARRY.node1"), m2, "1")
+		for _, q := range m2.requests() {
+			if _, ok := q.lookup("Rehydra-State"); !ok || q.have() != "2.0" {
+				t.Errorf("%s has Rehydra-Have %q, state %v, wanted the state as 2.0", q.target, q.have(), ok)
+			}
+		}
+		lives <- true
+		wantAt(t, <-second, m2, "1lives")
+		g.isCounter("fenced", 0)
+		g.isCounter("restores", 1)
+	})
+}

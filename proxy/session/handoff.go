@@ -50,6 +50,7 @@ type handoffs struct {
 }
 
 type flight struct {
+	users   int // requests that share it: its own and those that wait
 	done    chan struct{}
 	backend *upstream.Backend
 	epoch   uint64
@@ -59,6 +60,7 @@ type flight struct {
 }
 
 type pendingInstall struct {
+	users int // requests that carry it, or are about to
 	epoch uint64
 	standing
 }
@@ -68,6 +70,22 @@ type pendingInstall struct {
 func (h *handoffs) join(key Key, b *upstream.Backend, lacks Version) (f *flight, mine, fits bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.joinLocked(key, b, lacks)
+}
+
+// joinShared is join for a request that is to use what comes of the flight if it fits: it carries
+// an install that comes of it, or says unused.
+func (h *handoffs) joinShared(key Key, b *upstream.Backend, lacks Version) (f *flight, mine, fits bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f, mine, fits = h.joinLocked(key, b, lacks)
+	if fits {
+		f.users++
+	}
+	return f, mine, fits
+}
+
+func (h *handoffs) joinLocked(key Key, b *upstream.Backend, lacks Version) (f *flight, mine, fits bool) {
 	if h.flights == nil {
 		h.flights, h.pending = make(map[Key]*flight), make(map[Key]*pendingInstall)
 	}
@@ -82,26 +100,65 @@ func (h *handoffs) join(key Key, b *upstream.Backend, lacks Version) (f *flight,
 func (h *handoffs) land(key Key, f *flight) {
 	h.mu.Lock()
 	if f.err == nil && f.result.state != nil {
-		h.pending[key] = &pendingInstall{epoch: f.epoch, standing: f.result}
+		if p := h.pending[key]; p != nil && p.epoch == f.epoch && p.version == f.result.version {
+			p.users += f.users
+		} else {
+			h.pending[key] = &pendingInstall{users: f.users, epoch: f.epoch, standing: f.result}
+		}
 	}
 	delete(h.flights, key)
 	h.mu.Unlock()
 	close(f.done)
 }
 
+// unused is for a request that shares f, which fits, and does not take its result.
+func (h *handoffs) unused(key Key, f *flight) {
+	h.mu.Lock()
+	landed := h.flights[key] != f
+	if !landed {
+		f.users--
+	}
+	h.mu.Unlock()
+	if landed && f.result.state != nil {
+		h.release(key, f.result.version)
+	}
+}
+
 // unconfirmed returns the install for key that is on its way to b, if any.
 func (h *handoffs) unconfirmed(key Key, b *upstream.Backend) (standing, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p := h.pending[key]
-	if p == nil || p.epoch != b.Epoch() {
-		return standing{}, false
+	if p := h.pending[key]; p != nil && p.epoch == b.Epoch() {
+		return p.standing, true
 	}
-	return p.standing, true
+	return standing{}, false
 }
 
-// settle forgets the install of version v: it was confirmed, or its request is over.
-func (h *handoffs) settle(key Key, v Version) {
+// share is unconfirmed for a request that carries the install too.
+func (h *handoffs) share(key Key, b *upstream.Backend) (standing, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.pending[key]; p != nil && p.epoch == b.Epoch() {
+		p.users++
+		return p.standing, true
+	}
+	return standing{}, false
+}
+
+// release is for a request that carried the install of version v and is over, or was aimed anew. The last
+// one takes it along: nobody knows whether it has arrived.
+func (h *handoffs) release(key Key, v Version) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.pending[key]; p != nil && p.version == v {
+		if p.users--; p.users <= 0 {
+			delete(h.pending, key)
+		}
+	}
+}
+
+// confirm forgets the install of version v: it has arrived.
+func (h *handoffs) confirm(key Key, v Version) {
 	h.mu.Lock()
 	if p := h.pending[key]; p != nil && p.version.Compare(v) <= 0 {
 		delete(h.pending, key)
@@ -127,10 +184,12 @@ func (t *Tier) handOver(ctx context.Context, e errand) (standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.RestoreTimeout)
 	defer cancel()
 	for {
-		if st, ok := t.handoffs.unconfirmed(e.key, e.b); ok && !t.cfg.NonSticky {
-			return st, nil
+		if !t.cfg.NonSticky {
+			if st, ok := t.handoffs.share(e.key, e.b); ok {
+				return st, nil
+			}
 		}
-		f, mine, fits := t.handoffs.join(e.key, e.b, e.lacks)
+		f, mine, fits := t.handoffs.joinShared(e.key, e.b, e.lacks)
 		if mine {
 			t.fly(ctx, f, e)
 			return f.result, f.err
@@ -138,11 +197,17 @@ func (t *Tier) handOver(ctx context.Context, e errand) (standing, error) {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
+			if fits {
+				t.handoffs.unused(e.key, f)
+			}
 			return standing{}, fmt.Errorf("%w: the hand-over of another request has not ended", ErrNotNow)
 		}
 		// In non-sticky mode the state may have changed since f looked.
 		if fits && f.err == nil && !t.cfg.NonSticky && (f.result.owner == nil || e.plan.mayFollow(f.result.owner, e.b)) {
 			return f.result, nil
+		}
+		if fits {
+			t.handoffs.unused(e.key, f)
 		}
 		if ctx.Err() != nil {
 			return standing{}, fmt.Errorf("%w: %w", ErrNotNow, f.err)

@@ -138,8 +138,7 @@ func (p *Plan) SentState() bool { return p.st.state != nil }
 // Unreadable is for a state that b cannot read: the request goes on without the
 // session, whose copies stay.
 func (p *Plan) Unreadable(b *upstream.Backend) {
-	base, _ := jvmroute.Split(p.id)
-	p.t.unreadable(b, p.t.key(p.app, string(base)), len(p.st.state))
+	p.t.unreadable(b, p.told(), len(p.st.state))
 	p.unsent()
 	p.st = standing{have: HaveNone, unanswered: true}
 }

@@ -48,7 +48,7 @@ func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) 
 		return when
 	}
 	b.SetAdapterSeen(epoch, true)
-	p.unsent() // a state that the request carried is there
+	p.arrived()
 	if f.Sessions == 0 {
 		p.noSession()
 		return Never

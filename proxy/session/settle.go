@@ -212,7 +212,7 @@ func (t *Tier) renew(key Key) {
 func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 	key := t.key(r.App, r.Base)
 	t.noteAt(key, r.epoch, r.TTL)
-	t.handoffs.settle(key, r.Version)
+	t.handoffs.confirm(key, r.Version)
 	if len(r.State) > t.cfg.MaxState {
 		t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).
 			Int("bytes", len(r.State)).Int("max_state", t.cfg.MaxState).
@@ -291,7 +291,7 @@ func (t *Tier) end(ctx context.Context, r *Report) error {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
 	defer cancel()
 	key := t.key(r.App, r.Base)
-	t.handoffs.settle(key, Version{Generation: 1 << 62})
+	t.handoffs.confirm(key, Version{Generation: 1 << 62})
 	err := t.mark(ctx, key, r.TTL)
 	if werr := t.forgetWas(ctx, r); err == nil {
 		err = werr
@@ -353,10 +353,24 @@ func (p *Plan) Done() {
 	p.unlock()
 }
 
-// unsent forgets an install that no answer has confirmed.
+// unsent gives up the install that the request carried, if it did: no answer has
+// confirmed it.
 func (p *Plan) unsent() {
 	if p.t != nil && p.st.state != nil {
-		base, _ := jvmroute.Split(p.id)
-		p.t.handoffs.settle(p.t.key(p.app, string(base)), p.st.version)
+		p.t.handoffs.release(p.told(), p.st.version)
+		p.st.state = nil
 	}
+}
+
+// arrived is for an answer: what the request carried is there.
+func (p *Plan) arrived() {
+	if p.st.state != nil {
+		p.t.handoffs.confirm(p.told(), p.st.version)
+	}
+}
+
+// told is the session that the backend was told of.
+func (p *Plan) told() Key {
+	base, _ := jvmroute.Split(p.id)
+	return p.t.key(p.app, string(base))
 }
