@@ -26,7 +26,8 @@ type client struct {
 	// tlsFields tell a backend of TLS; nil without it.
 	tlsFields []byte
 
-	r     *bufio.Reader
+	r     *bufio.Reader // nil while it waits for a request
+	rest  rest
 	peer  netip.Addr // who is on the other side, or was before a proxy that told us so by a PROXY header
 	addr  string     // the same without port, for X-Forwarded-For and the log
 	state atomic.Int32
@@ -100,9 +101,12 @@ func (c *client) protocol() string {
 
 // Read reads from the connection within the read limit.
 func (c *client) Read(p []byte) (n int, err error) {
-	if c.tls != nil {
+	switch {
+	case c.rest.direct:
+		n, err = c.rest.readDirect(p)
+	case c.tls != nil:
 		n, err = c.conn.Read(p)
-	} else {
+	default:
 		n, err = c.readRaw(p)
 	}
 	c.in += int64(n)

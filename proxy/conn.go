@@ -13,12 +13,11 @@ func (c *client) loop(s *Server) {
 	x := exchange{s: s, c: c}
 	x.req.MaxFields = s.limits.HeaderCount
 	c.write.limit = s.limits.BodyTimeout
+	c.prepareRest(&s.readers)
 	c.setReadLimit(s.limits.HeaderTimeout) // for the first request, as for all heads
 	for {
-		if c.r.Buffered() == 0 {
-			if _, err := c.r.Peek(1); err != nil {
-				return // closed, reset, or idle for too long: nobody waits for an answer
-			}
+		if c.await(&s.readers) != nil {
+			return // closed, reset, or idle for too long: nobody waits for an answer
 		}
 		if !c.state.CompareAndSwap(stateIdle, stateActive) {
 			return // the drain closes it

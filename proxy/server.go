@@ -113,8 +113,7 @@ func (s *Server) serve(conn net.Conn, kind Kind) {
 			s.log.Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("panic in a connection")
 			return
 		}
-		c.r.Reset(nil)
-		s.readers.Put(c.r)
+		c.putReader(&s.readers)
 	}()
 	switch {
 	case !s.admit(c, kind):
