@@ -33,6 +33,7 @@ type listener struct {
 	address string // as it was asked for: port 0 is no port yet
 	kind    atomic.Uint32
 	retired chan struct{} // closed when no more is accepted
+	back    chan struct{} // while it is being retired: closed when it is wanted again
 	once    sync.Once
 }
 

@@ -18,6 +18,7 @@ type Relisten struct {
 	next   []*listener // all that there will be
 	kinds  []Kind      // of next
 	opened []*listener // those of next that are new
+	back   []*listener // those of next that were being retired
 	gone   []*listener
 }
 
@@ -50,12 +51,22 @@ func (s *Server) Relisten(plain, tls []string) (*Relisten, error) {
 
 // keep takes a listener for an address over, if there is one left.
 func (r *Relisten) keep(address string, kind Kind) bool {
-	at := slices.IndexFunc(r.gone, func(l *listener) bool { return l.address == address })
+	asked := func(l *listener) bool { return l.address == address }
+	if at := slices.IndexFunc(r.gone, asked); at >= 0 {
+		r.next, r.kinds = append(r.next, r.gone[at]), append(r.kinds, kind)
+		r.gone = slices.Delete(r.gone, at, at+1)
+		return true
+	}
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	at := slices.IndexFunc(r.s.retiring, asked)
 	if at < 0 {
 		return false
 	}
-	r.next, r.kinds = append(r.next, r.gone[at]), append(r.kinds, kind)
-	r.gone = slices.Delete(r.gone, at, at+1)
+	l := r.s.retiring[at]
+	r.s.retiring = slices.Delete(r.s.retiring, at, at+1)
+	close(l.back)
+	r.next, r.kinds, r.back = append(r.next, l), append(r.kinds, kind), append(r.back, l)
 	return true
 }
 
@@ -65,10 +76,13 @@ func (r *Relisten) Apply() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining.Load() {
-		for _, l := range r.opened {
+		for _, l := range slices.Concat(r.opened, r.back) {
 			l.end()
 		}
 		return
+	}
+	for _, l := range r.back {
+		s.refuse(l, false)
 	}
 	s.listeners = r.next
 	for i, l := range r.next {
@@ -78,8 +92,7 @@ func (r *Relisten) Apply() {
 		s.running.Go(func() { s.accept(l) })
 	}
 	for _, l := range r.gone {
-		s.retiring = append(s.retiring, l)
-		s.running.Go(func() { s.retire(l) })
+		s.beginRetire(l)
 	}
 }
 
@@ -88,26 +101,51 @@ func (r *Relisten) Discard() {
 	for _, l := range r.opened {
 		l.end()
 	}
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	for _, l := range r.back {
+		r.s.beginRetire(l)
+	}
 }
 
-// refuser is a listener that can let the kernel make no more connections, while those that it has made can still be accepted.
-type refuser interface{ Refuse() error }
+// refuser is a listener that can let the kernel make no more connections, or make them again, while those that it has made can still be accepted.
+type refuser interface{ Refuse(on bool) error }
+
+// refuse has a listener refuse, if it can.
+func (s *Server) refuse(l *listener, on bool) {
+	r, ok := l.Listener.(refuser)
+	if !ok {
+		return
+	}
+	if err := r.Refuse(on); err != nil {
+		s.log.Warn().Err(err).Str("listen", l.Addr().String()).Msg("a listener that is closed may lose connections")
+	}
+}
+
+// beginRetire retires a listener that accepts. s.mu is held.
+func (s *Server) beginRetire(l *listener) {
+	l.back = make(chan struct{})
+	s.retiring = append(s.retiring, l)
+	s.refuse(l, true)
+	s.running.Go(func() { s.retire(l, l.back) })
+}
 
 // retire closes a listener without losing a client. Closing it at once would reset the connections that wait to be accepted.
-func (s *Server) retire(l *listener) {
-	defer l.end()
-	if r, ok := l.Listener.(refuser); ok {
-		if err := r.Refuse(); err != nil {
-			s.log.Warn().Err(err).Str("listen", l.Addr().String()).Msg("a listener that is closed may lose connections")
-		}
-	}
+func (s *Server) retire(l *listener, back <-chan struct{}) {
 	select {
 	case <-time.After(retireTime):
 	case <-l.retired:
+	case <-back:
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-back:
+		return
+	default:
+	}
 	s.retiring = slices.DeleteFunc(s.retiring, func(other *listener) bool { return other == l })
-	s.mu.Unlock()
+	l.end()
 }
 
 // Adopt accepts what still waits at listeners whose addresses are gone, and closes them. It is to be called once the server has started.
@@ -117,9 +155,8 @@ func (s *Server) Adopt(kind Kind, gone []net.Listener) {
 	for _, ln := range gone {
 		l := &listener{Listener: ln, address: ln.Addr().String(), retired: make(chan struct{})}
 		l.kind.Store(uint32(kind))
-		s.retiring = append(s.retiring, l)
 		s.running.Go(func() { s.accept(l) })
-		s.running.Go(func() { s.retire(l) })
+		s.beginRetire(l)
 	}
 }
 

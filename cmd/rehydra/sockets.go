@@ -103,6 +103,7 @@ func (s *sockets) Open(user, address string) (net.Listener, error) {
 		return nil, fmt.Errorf("given no socket of this name by systemd, wanted FileDescriptorName=%s in a socket unit of this service", name)
 	}
 	var config net.ListenConfig
+	config.SetMultipathTCP(false) // Go's default for listeners; Refuse needs a filter, which Linux does not offer on those
 	ln, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, err

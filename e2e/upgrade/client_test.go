@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -110,9 +111,8 @@ func refused(t *testing.T, address string) bool {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	c, err := connect(ctx, address)
-	if err != nil {
-		return true
+	if err == nil {
+		c.conn.Close()
 	}
-	c.conn.Close()
-	return false
+	return errors.Is(err, syscall.ECONNREFUSED)
 }

@@ -79,7 +79,7 @@ func TestHandOverFails(t *testing.T) {
 		"a program that ends":          {func() { s.installScript("exit 3") }, []string{"never ready", "exit status 3"}},
 		"a program that says nonsense": {func() { s.installScript("echo ready >&5; exec sleep 1000") }, []string{"cannot read what the next process"}},
 		"no program":                   {func() { os.Remove(s.path(binaryFile)) }, []string{"cannot find the next binary", "no such file"}},
-		"no program at all":            {func() { s.installScript(""); os.WriteFile(s.path(binaryFile), []byte("\x7fELF"), 0o700) }, []string{"cannot start"}},
+		"no program at all":            {func() { s.installText("\x7fELF") }, []string{"cannot start"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.prepare()
@@ -141,11 +141,7 @@ func TestReloadDuringHandOver(t *testing.T) {
 	b := startBackend(t, "node1")
 	c := config{backends: []*backend{b}}
 	s := start(t, c.toml(), options{})
-	real := s.path("real")
-	if err := os.Link(s.path(binaryFile), real); err != nil {
-		t.Fatal(err)
-	}
-	s.installScript(`while [ ! -e go ]; do sleep 0.01; done; exec "` + real + `" "$@"`)
+	s.installScript(`while [ ! -e go ]; do sleep 0.01; done; exec "` + harness.Binary(t) + `" "$@"`)
 	s.signal(syscall.SIGUSR2)
 	s.wait("handing over", 1)
 	s.signal(syscall.SIGHUP)

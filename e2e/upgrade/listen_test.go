@@ -59,6 +59,32 @@ func TestReloadMovesListeners(t *testing.T) {
 	s.stop()
 }
 
+// TestReloadTakesAnAddressBack: an address that has just been taken away can be had again at once, also after a reload that failed in between.
+func TestReloadTakesAnAddressBack(t *testing.T) {
+	t.Parallel()
+	b := startBackend(t, "node1")
+	stays, goes := fixed(t), fixed(t)
+	both := config{listen: []string{stays, goes}, backends: []*backend{b}}
+	one := config{listen: []string{stays}, backends: []*backend{b}}
+	broken := config{listen: []string{stays, goes, b.address}, backends: []*backend{b}}
+	s := start(t, both.toml(), options{})
+	for range 5 {
+		s.configure(one.toml())
+		s.reload(reloaded)
+		s.configure(broken.toml())
+		s.reload(notReloaded)
+		s.configure(both.toml())
+		s.reload(reloaded)
+		dial(t, goes).get(t, "/")
+	}
+	s.configure(one.toml())
+	s.reload(reloaded)
+	s.configure(broken.toml())
+	s.reload(notReloaded)
+	harness.Eventually(t, goes+" is closed", func() bool { return refused(t, goes) })
+	s.stop()
+}
+
 // TestReloadThatCannotListen: an address that cannot be opened leaves everything as it was.
 func TestReloadThatCannotListen(t *testing.T) {
 	t.Parallel()
@@ -132,6 +158,9 @@ func TestReloadServesWhoWaits(t *testing.T) {
 			}
 		}
 		s.wait(reloaded, before+1)
+		if n := len(s.events("a listener that is closed may lose connections")); n > 0 {
+			t.Error("the listener could not be closed for new connections")
+		}
 		s.stop()
 	}
 }
@@ -178,6 +207,7 @@ func TestReloadKeepsHealth(t *testing.T) {
 func listening(t *testing.T, address string) (at string, file *os.File) {
 	t.Helper()
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // systemd's are not
 	l, err := lc.Listen(context.Background(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -226,6 +256,9 @@ func TestSocketActivation(t *testing.T) {
 	s.configure(c.toml())
 	s.reload(reloaded)
 	s.stop()
+	if n := len(s.events("a listener that is closed may lose connections")); n > 0 {
+		t.Error("a socket of systemd was to be closed for new connections")
+	}
 	waiting := dial(t, named)
 	if err := waiting.send("GET", "/", 0); err != nil {
 		t.Fatalf("the socket of systemd does not take connections any more: %v", err)
