@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,5 +98,39 @@ func TestInstallThatIsLostOnTheWay(t *testing.T) {
 			}
 		}
 		g.isCounter("lost", 0)
+	})
+}
+
+// The root's session must not be brought to an app that nobody has heard of yet, whose paths all lie in the root.
+func TestAppThatNobodyHasSeen(t *testing.T) {
+	eachStore(t, func(t *testing.T, nodes []*harness.Memcached) {
+		b := startScript(t, "node1", script{"/": always(inline("UNSEEN.node1", "1.1", "the root's"))})
+		heir := startBackend(t, "node2", func(q *call) {
+			app := "/"
+			if strings.HasPrefix(q.path(), "/shop/") {
+				app = "/shop"
+			}
+			if q.have() == "ask" {
+				q.reply(reply{status: "428 Precondition Required", fields: []string{fmt.Sprintf(`Rehydra-Need: id="%s"; app="localhost%s"`, q.id(), app)}})
+				return
+			}
+			q.reply(reply{body: app}) // without a session
+		})
+		g := newRigOn(t, nodes, []*backend{b, heir})
+		g.get("/", "UNSEEN.node1")
+		g.get("/", "0000.node2") // its adapter is known from now on
+		b.down()
+		heir.forget()
+		g.get("/shop/cart", "UNSEEN.node1")
+		g.get("/", "UNSEEN.node1")
+		var got []string
+		for _, q := range heir.requests() {
+			_, state := q.lookup("Rehydra-State")
+			got = append(got, fmt.Sprintf("%s %s %v", q.path(), q.have(), state))
+		}
+		want := []string{"/shop/cart ask false", "/shop/cart none false", "/ 2.0 true"}
+		if !slices.Equal(got, want) {
+			t.Errorf("path, Rehydra-Have and whether a state came with it: %q, wanted %q", got, want)
+		}
 	})
 }

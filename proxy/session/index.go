@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -80,27 +81,28 @@ func (x *index) shard(base []byte) *indexShard {
 	return &x.shards[maphash.Bytes(x.seed, base)%indexShards]
 }
 
-// find returns what is known of the session base of the app that answers path.
-// ok is false when nothing is, or when it is not certain which app that is.
-func (x *index) find(base, path []byte, now time.Time) (k known, ok bool) {
+// find returns what is known of the session base of the app that answers path, as
+// far as apps have been seen. ok is false when nothing is. certain is false when the app
+// may be another one, so that the backend must be asked before it is told of the session.
+func (x *index) find(base, path []byte, now time.Time) (k known, certain, ok bool) {
 	s := x.shard(base)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[string(base)]
 	if e == nil {
-		return known{}, false
+		return known{}, false, false
 	}
 	e.used = now.Unix()
-	context, certain := x.contextOf(path)
-	if !certain {
-		return known{}, false
+	context, ok := x.contextOf(path)
+	if !ok {
+		return known{}, false, false
 	}
 	for i := range e.apps {
 		if contextPath(e.apps[i].app) == context {
-			return e.apps[i], true
+			return e.apps[i], context != "" || isTopLevel(path), true
 		}
 	}
-	return known{}, false
+	return known{}, false, false
 }
 
 // get returns what is known of a session by its key.
@@ -202,9 +204,15 @@ func contextPath(app string) string {
 	return app[i:]
 }
 
-// contextOf returns the longest known context path that path lies in. It is not
-// certain for a path that a container would normalise first.
-func (x *index) contextOf(path []byte) (context string, certain bool) {
+// isTopLevel reports whether path can be the root's only: whatever is below a first
+// segment may belong to an app of that name, which nobody has seen yet.
+func isTopLevel(path []byte) bool {
+	return len(path) > 0 && bytes.IndexByte(path[1:], '/') < 0
+}
+
+// contextOf returns the longest known context path that path lies in. ok is false
+// for a path that a container would normalise first.
+func (x *index) contextOf(path []byte) (context string, ok bool) {
 	for i, c := range path {
 		if c == '%' || c == '\\' || c == '/' && i+1 < len(path) && (path[i+1] == '.' || path[i+1] == '/') {
 			return "", false

@@ -24,15 +24,19 @@ func TestFindNamesTheRightApp(t *testing.T) {
 		x.update(Key{App: app, BaseID: "A"}, now, func(k *known) { k.stored = Version{1, 1} })
 	}
 	x.update(Key{App: "h/shop", BaseID: "B"}, now, func(*known) {})
-	for _, tc := range []struct{ base, path, app string }{
-		{"A", "/", "h/"}, {"A", "/x", "h/"}, {"A", "/shopping", "h/"}, {"A", "/shop", "h/shop"}, {"A", "/shop/x", "h/shop"},
-		{"A", "/shop/admin", "h/shop/admin"}, {"A", "/shop/admin/x", "h/shop/admin"}, {"A", "/shop/administration", "h/shop"},
-		{"A", "/shop/../x", ""}, {"A", "/shop//x", ""}, {"A", "/%73hop/x", ""}, {"A", "/shop/./x", ""}, {"A", `/shop\x`, ""},
-		{"B", "/shop/x", "h/shop"}, {"B", "/x", ""}, {"B", "/shop/admin/x", ""}, {"C", "/shop/x", ""},
+	for _, tc := range []struct {
+		base, path, app string
+		certain         bool
+	}{
+		{"A", "/", "h/", true}, {"A", "/x", "h/", true}, {"A", "/shopping", "h/", true}, {"A", "/shop", "h/shop", true}, {"A", "/shop/x", "h/shop", true},
+		{"A", "/shop/admin", "h/shop/admin", true}, {"A", "/shop/admin/x", "h/shop/admin", true}, {"A", "/shop/administration", "h/shop", true},
+		{"A", "/shop/../x", "", false}, {"A", "/shop//x", "", false}, {"A", "/%73hop/x", "", false}, {"A", "/shop/./x", "", false}, {"A", `/shop\x`, "", false},
+		{"B", "/shop/x", "h/shop", true}, {"B", "/x", "", false}, {"B", "/shop/admin/x", "", false}, {"C", "/shop/x", "", false},
+		{"A", "/unseen/x", "h/", false}, {"A", "/x/", "h/", false}, {"A", "", "h/", false},
 	} {
-		k, ok := x.find([]byte(tc.base), []byte(tc.path), now)
-		if k.app != tc.app || ok != (tc.app != "") {
-			t.Errorf("find(%s, %s) = %q, %v; want %q", tc.base, tc.path, k.app, ok, tc.app)
+		k, certain, ok := x.find([]byte(tc.base), []byte(tc.path), now)
+		if k.app != tc.app || certain != tc.certain || ok != (tc.app != "") {
+			t.Errorf("find(%s, %s) = %q, %v, %v; want %q, %v", tc.base, tc.path, k.app, certain, ok, tc.app, tc.certain)
 		}
 	}
 }

@@ -74,17 +74,19 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend, tried []*upstream.B
 	p.id, p.app, p.rounds, p.st = p.idFor(b), "", 0, standing{}
 	base, route := jvmroute.Split(p.id)
 	now := p.t.cfg.Now()
-	k, ok := p.t.index.find(base, p.path, now)
+	k, certain, ok := p.t.index.find(base, p.path, now)
 	if !ok {
 		p.st.have = HaveAsk
 		return nil
 	}
-	p.alive, p.app = k.alive(now), k.app
+	if certain {
+		p.alive, p.app = k.alive(now), k.app
+	}
 	sticky := !p.t.cfg.NonSticky && k.at(b) && string(route) == b.Route()
 	if sticky && k.doubtUntil.IsZero() {
 		return nil // a plain sticky request: no need to look
 	}
-	if !b.AdapterSeen() {
+	if !certain || !b.AdapterSeen() {
 		p.st.have = HaveAsk // no operation goes to a backend of which nothing is known
 		return nil
 	}
@@ -115,6 +117,7 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, va
 	if err != nil {
 		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: err}
 	}
+	p.t.index.addApp(need.App) // from now on its paths are certain
 	if p.rounds++; p.rounds > maxRounds {
 		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: errStillAsking}
 	}
