@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (c *client) greet(s *Server, kind Kind) bool {
 		}
 	}
 	if kind == TLS {
-		if err := c.handshake(front.TLS); err != nil {
+		if err := c.handshake(s.ctx, front.TLS); err != nil {
 			if !c.silent() {
 				s.counts.badHandshakes.Add(1)
 				s.log.Debug().Err(err).Str("client", c.addr).Msg("TLS handshake failed")
@@ -82,15 +83,16 @@ func (c *client) readProxyHeader() error {
 	return nil
 }
 
-// handshake makes c.conn the TLS connection over c.raw.
-func (c *client) handshake(config *tls.Config) error {
+// handshake makes c.conn the TLS connection over c.raw. It ends with ctx, and
+// with the deadline of c.raw.
+func (c *client) handshake(ctx context.Context, config *tls.Config) error {
 	if config == nil {
 		return errNoTLS
 	}
 	w := &wire{Conn: c.raw, c: c, early: append([]byte(nil), peeked(c.r)...)}
 	conn := tls.Server(w, config)
 	c.r.Reset(c)
-	if err := conn.Handshake(); err != nil {
+	if err := conn.HandshakeContext(ctx); err != nil {
 		return err
 	}
 	state := conn.ConnectionState()

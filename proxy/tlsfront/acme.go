@@ -137,8 +137,9 @@ func askFor(domain string) *tls.ClientHelloInfo {
 	return &tls.ClientHelloInfo{ServerName: domain, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}}
 }
 
-// certificate returns the certificate for a name, in lower case; nil if there is none. While the very first attempt goes on it waits a while.
-func (a *ACME) certificate(name string) *tls.Certificate {
+// certificate returns the certificate for a name, in lower case; nil if there is none. While the very first attempt goes on it waits a while, and not
+// longer than ctx.
+func (a *ACME) certificate(ctx context.Context, name string) *tls.Certificate {
 	is := a.domains[name]
 	if is == nil {
 		return nil
@@ -151,6 +152,7 @@ func (a *ACME) certificate(name string) *tls.Certificate {
 	select {
 	case <-is.tried:
 	case <-patience.C:
+	case <-ctx.Done():
 	case <-a.ctx.Done():
 	}
 	return is.current.Load()

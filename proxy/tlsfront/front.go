@@ -116,7 +116,7 @@ func (c *chooser) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return cert, nil
 	}
 	if c.acme != nil {
-		if cert := c.acme.certificate(name); cert != nil {
+		if cert := c.acme.certificate(hello.Context(), name); cert != nil {
 			return cert, nil
 		}
 	}
