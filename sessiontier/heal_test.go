@@ -1,7 +1,6 @@
 package sessiontier
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -40,6 +39,7 @@ func (p proxy) restartEmpty(t *testing.T, servers []*memcachedServer, i int) {
 
 // TestRollingRestartLosesNoIdleSession: all nodes are restarted, one after the other, and nobody uses a session meanwhile.
 func TestRollingRestartLosesNoIdleSession(t *testing.T) {
+	t.Parallel()
 	for _, nodes := range []int{2, 3} {
 		t.Run(fmt.Sprint(nodes, " nodes"), func(t *testing.T) {
 			servers := startServers(t, nodes)
@@ -84,6 +84,7 @@ func present(held map[string]string) (n int) {
 
 // TestQuickRestartIsNoticed: a restart that is over before anybody saw the node down is noticed all the same, and nothing else is taken for one.
 func TestQuickRestartIsNoticed(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 1)
 	p := openTier(t, servers, func(c *Config) { c.Retry = time.Hour }) // no prober in between
 	n := p.nodes[0]
@@ -102,6 +103,7 @@ func TestQuickRestartIsNoticed(t *testing.T) {
 
 // TestNewNodeIsHealed: a node that is added takes its part of the sessions without waiting for their users.
 func TestNewNodeIsHealed(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 3)
 	p := openTier(t, servers[:2], nil)
 	const sessions = 200
@@ -131,12 +133,13 @@ func TestNewNodeIsHealed(t *testing.T) {
 // TestHealingNeverBringsBackOlder: what a node that was cut off still holds loses to what was written meanwhile, and an end there is
 // made good by a proxy that was not there when the session ended.
 func TestHealingNeverBringsBackOlder(t *testing.T) {
-	servers := startServers(t, 2)
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
 	p := openTier(t, servers, nil)
 	changed, ended := key("changed"), key("ended")
 	p.mustSave(t, changed, rec("1.1", "node1", "old"))
 	p.mustSave(t, ended, rec("1.1", "node1", "old"))
-	servers[0].pause()
+	servers[0].cutOff()
 	p.waitNode(t, 0, false)
 	p.wantSave(t, changed, rec("1.2", "node1", "new"), ErrIncomplete)
 	if err := p.End(t.Context(), ended, time.Minute); err != nil {
@@ -145,7 +148,7 @@ func TestHealingNeverBringsBackOlder(t *testing.T) {
 	p.Close() // with what it remembered
 	late := openHealing(t, servers, nil)
 	before := late.heals(0)
-	servers[0].resume()
+	servers[0].rejoin()
 	late.waitHealed(t, 0, before)
 	if held := late.held(t, changed); held["n1"] != "1.2" || held["n2"] != "1.2" {
 		t.Errorf("nodes hold %v, want 1.2 on both", held)
@@ -157,34 +160,34 @@ func TestHealingNeverBringsBackOlder(t *testing.T) {
 
 // TestHealedCopyLivesNoLonger: a copy that is stored again is kept for what is left of the session's life.
 func TestHealedCopyLivesNoLonger(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openHealing(t, servers, nil)
 	p.waitHealed(t, 0, 0)
-	lives := map[string]time.Duration{"short": 8 * time.Second, "long": 40 * 24 * time.Hour, "unlimited": 0}
-	saved := time.Now()
+	const day = 24 * time.Hour
+	lives := map[string]time.Duration{"short": time.Hour, "long": 40 * day, "unlimited": 0}
 	for id, ttl := range lives {
 		r := rec("1.1", "node1", "a")
 		r.TTL = ttl
 		p.mustSave(t, key(id), r)
 	}
-	eventually(t, "most of the short one's life is over", func() bool { return time.Since(saved) > 5*time.Second })
-	p.restartEmpty(t, servers, 0)
-	p.restartEmpty(t, servers, 1)
-	p.wantRecord(t, key("short"), "1.1", "node1", "a")
-	eventually(t, "the short one expires", func() bool {
-		_, err := p.Lookup(t.Context(), key("short"))
-		return errors.Is(err, ErrNotFound)
-	})
-	// memcached's whole seconds, ours, and a second for each of two restarts.
-	if lived := time.Since(saved); lived < 8*time.Second || lived > 11500*time.Millisecond {
-		t.Errorf("it lived %v with a time to live of 8s and two restarts", lived)
+	for _, s := range servers {
+		s.age(t, key("short"), 10*time.Minute)
+		s.age(t, key("long"), 35*day)
 	}
-	p.wantRecord(t, key("long"), "1.1", "node1", "a")
-	p.wantRecord(t, key("unlimited"), "1.1", "node1", "a")
+	lives["short"], lives["long"] = 10*time.Minute, 35*day
+	for i := range servers {
+		p.restartEmpty(t, servers, i)
+		for id, left := range lives {
+			servers[i].wantLeft(t, key(id), left)
+			p.wantRecord(t, key(id), "1.1", "node1", "a")
+		}
+	}
 }
 
 // TestHealingLeavesOthersAlone: keys that are not ours, and copies that cannot be believed, are neither moved nor touched.
 func TestHealingLeavesOthersAlone(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openHealing(t, servers, nil)
 	p.waitHealed(t, 0, 0)
@@ -225,6 +228,7 @@ func TestHealingLeavesOthersAlone(t *testing.T) {
 
 // TestHealingWithoutCrawler: a server that does not list its keys is named once, and never counts as healed.
 func TestHealingWithoutCrawler(t *testing.T) {
+	t.Parallel()
 	for name, args := range map[string][]string{"no crawler": {"-o", "no_lru_crawler"}, "binary only": {"-B", "binary"}} {
 		t.Run(name, func(t *testing.T) {
 			servers := []*memcachedServer{startMemcached(t), startMemcached(t, args...)}
@@ -248,6 +252,7 @@ func TestHealingWithoutCrawler(t *testing.T) {
 
 // TestHealRate: the walk takes the time that its rate says.
 func TestHealRate(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
 	for i := range 200 {
@@ -256,13 +261,14 @@ func TestHealRate(t *testing.T) {
 	begun := time.Now()
 	slow := openTier(t, servers, func(c *Config) { c.HealRate = 400 }) // 200 sessions on each of two nodes: a second
 	slow.waitHealed(t, 0, 0)
-	if took := time.Since(begun); took < 900*time.Millisecond || took > 4*time.Second {
-		t.Errorf("400 looks at a rate of 400 a second took %v", took)
+	if took := time.Since(begun); took < 900*time.Millisecond {
+		t.Errorf("400 looks at a rate of 400 a second took %v only", took)
 	}
 }
 
 // TestTwoHealers: proxies that heal at once do no harm, though a server lists its keys for one at a time.
 func TestTwoHealers(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	a, b := openHealing(t, servers, nil), openHealing(t, servers, nil)
 	for i := range 300 {

@@ -15,6 +15,7 @@ import (
 
 // TestLostWithItsOnlyCopy: a session with one copy, by setting or since a node is down, goes with that copy until its owner saves again.
 func TestLostWithItsOnlyCopy(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
 	one := openTier(t, servers, func(c *Config) { c.Copies = 1 })
@@ -39,6 +40,7 @@ func TestLostWithItsOnlyCopy(t *testing.T) {
 
 // TestTwoNodesDie: of three nodes two die at once. What had both copies there is lost, until its owner saves again; the rest is not.
 func TestTwoNodesDie(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 3)
 	p := openTier(t, servers, nil)
 	const sessions = 60
@@ -71,6 +73,7 @@ func TestTwoNodesDie(t *testing.T) {
 
 // TestRollingRestartWithoutHealing: without it, or without waiting for it, sessions that were neither changed nor touched are lost.
 func TestRollingRestartWithoutHealing(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
 	idle, touched := key("idle"), key("touched")
@@ -91,6 +94,7 @@ func TestRollingRestartWithoutHealing(t *testing.T) {
 
 // TestEmbeddedEndsWithTheProcess: what the embedded store holds is one tier's own.
 func TestEmbeddedEndsWithTheProcess(t *testing.T) {
+	t.Parallel()
 	first := openTier(t, nil, nil)
 	first.mustSave(t, key("any"), rec("1.1", "node1", "a"))
 	first.Close()
@@ -99,6 +103,7 @@ func TestEmbeddedEndsWithTheProcess(t *testing.T) {
 
 // TestEviction: a memcached with too little memory drops copies, and nobody is told.
 func TestEviction(t *testing.T) {
+	t.Parallel()
 	p := openTier(t, []*memcachedServer{startMemcached(t, "-m", "8")}, nil)
 	first := key("first")
 	p.mustSave(t, first, rec("1.1", "node1", "a"+strings.Repeat("x", 100_000)))
@@ -110,31 +115,35 @@ func TestEviction(t *testing.T) {
 
 // TestEndOutlivedByACutOffNode: a tombstone that is over no longer beats a copy without a time limit that nobody could reach.
 func TestEndOutlivedByACutOffNode(t *testing.T) {
-	servers := startServers(t, 2)
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
 	p := openTier(t, servers, nil)
 	k := key("eternal")
 	r := rec("1.1", "node1", "a")
 	r.TTL = 0
 	p.mustSave(t, k, r)
-	servers[0].pause()
+	servers[0].cutOff()
 	p.waitNode(t, 0, false)
-	if err := p.End(t.Context(), k, 4*time.Second); err != nil { // in life: a day; here long enough for a slow machine to look it up
+	if err := p.End(t.Context(), k, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	p.Close() // with what it remembered
 	fresh := openTier(t, servers, nil)
 	fresh.wantLookup(t, k, ErrEnded)
+	servers[1].wantLeft(t, k, time.Hour)
+	servers[1].age(t, k, time.Second)
 	eventually(t, "the tombstone is over", func() bool {
 		_, err := fresh.Lookup(t.Context(), k)
 		return errors.Is(err, ErrNotFound)
 	})
-	servers[0].resume()
+	servers[0].rejoin()
 	fresh.waitNode(t, 0, true)
 	eventually(t, "the session is back", func() bool { _, err := fresh.Lookup(t.Context(), k); return err == nil })
 }
 
 // TestPendingEndsAreBounded: no more tombstones wait for a node than README.md says.
 func TestPendingEndsAreBounded(t *testing.T) {
+	t.Parallel()
 	var p pendingEnds
 	end := pendingEnd{env: envelope{tombstone: true, incarnation: 1}, until: time.Now().Add(time.Hour)}
 	for i := range 65_536 {
@@ -152,6 +161,7 @@ func TestPendingEndsAreBounded(t *testing.T) {
 
 // TestLateSaveOfAnEarlierSession: it cannot be told from one of the session that started over.
 func TestLateSaveOfAnEarlierSession(t *testing.T) {
+	t.Parallel()
 	p := openTier(t, startServers(t, 2), nil)
 	k := key("again")
 	p.mustSave(t, k, rec("1.1", "node1", "old"))
@@ -166,11 +176,12 @@ func TestLateSaveOfAnEarlierSession(t *testing.T) {
 // TestUnknownBeginning: nobody remembers when a session began, so a copy of it on a node that was cut off from before its end may win over a
 // session that started over.
 func TestUnknownBeginning(t *testing.T) {
-	servers := startServers(t, 2)
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
 	p := openTier(t, servers, nil)
 	k := key("again")
 	p.mustSave(t, k, rec("1.5", "node1", "old")) // its copies were lost, and every proxy that knew it was restarted
-	servers[0].pause()
+	servers[0].cutOff()
 	p.waitNode(t, 0, false)
 	if err := p.End(t.Context(), k, time.Minute); err != nil {
 		t.Fatal(err)
@@ -180,13 +191,14 @@ func TestUnknownBeginning(t *testing.T) {
 	servers[1].start()
 	fresh := openTier(t, servers, nil)
 	fresh.wantSave(t, k, rec("1.1", "node1", "new"), ErrIncomplete)
-	servers[0].resume()
+	servers[0].rejoin()
 	fresh.waitNode(t, 0, true)
 	fresh.wantRecord(t, k, "1.5", "node1", "old")
 }
 
 // TestProxiesWithoutASharedNode: both claim, both owners save, and when the nodes are together again the higher generation wins.
 func TestProxiesWithoutASharedNode(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	both := openTier(t, servers, nil)
 	k := key("split")
@@ -205,6 +217,7 @@ func TestProxiesWithoutASharedNode(t *testing.T) {
 
 // TestSealingBegins: copies that were stored without a seal are not believed, until their owner saves.
 func TestSealingBegins(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	before := openTier(t, servers, nil)
 	k := key("plain")
@@ -226,6 +239,7 @@ func TestSealingBegins(t *testing.T) {
 
 // TestPutBack: what somebody puts back on every node is refused by a proxy that stored a newer version lately, in every operation, and by no other.
 func TestPutBack(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, func(c *Config) { c.Keys = keyring(t, "a") })
 	k := key("replayed")

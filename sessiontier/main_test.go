@@ -27,6 +27,7 @@ type memcachedServer struct {
 	port int
 	args []string
 	cmd  *exec.Cmd
+	door *door // nil: there is none
 }
 
 // startMemcached runs memcached on a free port of 127.0.0.1 for the time of a test. A machine without memcached fails the test.
@@ -38,7 +39,15 @@ func startMemcached(t *testing.T, args ...string) *memcachedServer {
 	return s
 }
 
+// address is where others reach it.
 func (s *memcachedServer) address() string {
+	if s.door != nil {
+		return s.door.at
+	}
+	return s.own()
+}
+
+func (s *memcachedServer) own() string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
 }
 
@@ -53,7 +62,7 @@ func (s *memcachedServer) start() {
 		s.t.Fatalf("cannot start memcached (apt-get install memcached): %v", err)
 	}
 	eventually(s.t, "memcached listens", func() bool {
-		c, err := net.DialTimeout("tcp", s.address(), time.Second)
+		c, err := net.DialTimeout("tcp", s.own(), time.Second)
 		if err != nil {
 			return false
 		}
@@ -144,10 +153,11 @@ type proxy struct {
 	logged *logBuffer
 }
 
-// openTier opens a tier on the servers, which are named n1, n2, ..., and closes it with the test.
+// openTier opens a tier on the servers, which are named n1, n2, ..., and closes it with the test. Its time-out is for a loaded machine; a test that
+// stops a server's process sets a shorter one.
 func openTier(t *testing.T, servers []*memcachedServer, change func(*Config)) proxy {
 	t.Helper()
-	cfg := Config{Kind: KindMemcached, Copies: min(2, len(servers)), Retry: 20 * time.Millisecond, Timeout: 300 * time.Millisecond}
+	cfg := Config{Kind: KindMemcached, Copies: min(2, len(servers)), Retry: 20 * time.Millisecond, Timeout: 5 * time.Second}
 	for i, s := range servers {
 		cfg.Nodes = append(cfg.Nodes, Node{Name: fmt.Sprintf("n%d", i+1), Address: s.address()})
 	}

@@ -15,7 +15,7 @@ import (
 // them. rec.State may be reused when SaveAsync has returned.
 func (t *Tier) SaveAsync(k Key, rec Record, done func(error)) {
 	rec.State = bytes.Clone(rec.State)
-	q := &queued{key: k, storeKey: k.storeKey(), rec: rec, startsOver: rec.Version == firstVersion, finished: make(chan struct{})}
+	q := &queued{key: k, storeKey: k.storeKey(), rec: rec, startsOver: rec.startsOver(), finished: make(chan struct{})}
 	if done != nil {
 		q.done = append(q.done, done)
 	}

@@ -35,6 +35,7 @@ func queuedOf(id, version string, done func(error)) *queued {
 }
 
 func TestQueueKeepsTheNewestVersion(t *testing.T) {
+	t.Parallel()
 	q, started, let := heldQueue(t, 10)
 	var told []string
 	tell := func(what string) func(error) {
@@ -73,6 +74,7 @@ func TestQueueKeepsTheNewestVersion(t *testing.T) {
 }
 
 func TestQueueIsBounded(t *testing.T) {
+	t.Parallel()
 	q, started, let := heldQueue(t, 2)
 	q.add(queuedOf("a", "1.1", nil))
 	<-started
@@ -93,6 +95,7 @@ func TestQueueIsBounded(t *testing.T) {
 }
 
 func TestQueueCancel(t *testing.T) {
+	t.Parallel()
 	q, started, let := heldQueue(t, 10)
 	q.add(queuedOf("a", "1.1", nil))
 	<-started
@@ -116,6 +119,7 @@ func TestQueueCancel(t *testing.T) {
 }
 
 func TestSaveAsync(t *testing.T) {
+	t.Parallel()
 	forEachKind(t, func(t *testing.T, open func(func(*Config)) proxy) {
 		p := open(nil)
 		const sessions, versions = 50, 20
@@ -148,6 +152,7 @@ func TestSaveAsync(t *testing.T) {
 
 // TestSaveAsyncDropsAreCounted: more sessions than the queue holds, and nodes that do not answer.
 func TestSaveAsyncDropsAreCounted(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 1)
 	p := openTier(t, servers, func(c *Config) { c.QueueLength, c.QueueWorkers = 5, 1 })
 	results := make(chan error, 1000)
@@ -172,6 +177,7 @@ func TestSaveAsyncDropsAreCounted(t *testing.T) {
 
 // TestEndGoesBeforeQueuedSaves: a first version in the queue must not start over what ends now.
 func TestEndGoesBeforeQueuedSaves(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
 	for i := range 200 {
@@ -195,6 +201,7 @@ func TestEndGoesBeforeQueuedSaves(t *testing.T) {
 
 // TestQueuedNewerVersionStartsOver: the queue keeps only 1.2 of an id that starts over with 1.1.
 func TestQueuedNewerVersionStartsOver(t *testing.T) {
+	t.Parallel()
 	p := openTier(t, startServers(t, 2), func(c *Config) { c.QueueWorkers = 1 })
 	k := key("again")
 	p.mustSave(t, k, rec("1.5", "node1", "old"))

@@ -10,6 +10,7 @@ import (
 
 // TestRacingClaimsNeverShareAGeneration lets two proxies, each with several goroutines, claim the same session at once.
 func TestRacingClaimsNeverShareAGeneration(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	slow := func(c *Config) { c.Timeout = 2 * time.Second }
 	proxies := []proxy{openTier(t, servers, slow), openTier(t, servers, slow)}
@@ -74,6 +75,7 @@ func claimAtOnce(t *testing.T, proxies []proxy, k Key, claimers int) map[Version
 
 // TestClaimsMeetOnAnySharedNode: one proxy takes the first node for dead, so the two have different arbiters.
 func TestClaimsMeetOnAnySharedNode(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	slow := func(c *Config) { c.Timeout = 2 * time.Second }
 	whole := openTier(t, servers, slow)
@@ -94,6 +96,7 @@ func TestClaimsMeetOnAnySharedNode(t *testing.T) {
 // TestAcknowledgedSavesSurviveClaims: an owner saves one version after the other while another proxy claims the session. Whatever
 // was acknowledged before must be in what the claim got.
 func TestAcknowledgedSavesSurviveClaims(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	slow := func(c *Config) { c.Timeout = 2 * time.Second }
 	owner, other := openTier(t, servers, slow), openTier(t, servers, slow)
@@ -134,6 +137,7 @@ func TestAcknowledgedSavesSurviveClaims(t *testing.T) {
 
 // TestSavesOfOneSessionFromBothProxies: the owner's answers come through two proxies, out of order. The newest stays.
 func TestSavesOfOneSessionFromBothProxies(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	slow := func(c *Config) { c.Timeout = 2 * time.Second }
 	proxies := []proxy{openTier(t, servers, slow), openTier(t, servers, slow)}
@@ -159,6 +163,7 @@ func TestSavesOfOneSessionFromBothProxies(t *testing.T) {
 
 // TestEndAgainstSavesAndClaims: whatever races with it, an end is final.
 func TestEndAgainstSavesAndClaims(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	slow := func(c *Config) { c.Timeout = 2 * time.Second }
 	a, b := openTier(t, servers, slow), openTier(t, servers, slow)

@@ -55,4 +55,11 @@ type Record struct {
 	Owner   string        // the route of the backend that owns the session
 	TTL     time.Duration // of inactivity, kept to the millisecond; 0 or less: no limit
 	State   []byte        // the adapter's opaque bytes
+
+	// Continued: the backend had the session before the request that this comes from, and nobody had told it to forget it. So
+	// a first version, too, is no new session: it stays ended if it has ended. Not kept, and false for what is read.
+	Continued bool
 }
+
+// startsOver says that the record begins a session, also where one of its id has ended.
+func (r *Record) startsOver() bool { return r.Version == firstVersion && !r.Continued }

@@ -15,13 +15,13 @@ const maxAttempts = 64
 // one of the same generation and owner.
 //
 // ErrFenced: the store holds a newer generation, or this one by another owner; the record was dropped and counted. ErrEnded: a
-// tombstone is there, and this is not a first version (1.1), which starts the id over. ErrTooLarge: the state is over MaxState or a
+// tombstone is there, and this is not a first version (1.1) of a new session, which starts the id over. ErrTooLarge: the state is over MaxState or a
 // node's limit; the older copy stays. ErrIncomplete: fewer copies could be stored by the end of ctx, or fewer nodes are
 // alive; *IncompleteError says how many; with none it is ErrUnavailable as well. ErrBadKey.
 //
 // rec.State may be reused when Save has returned.
 func (t *Tier) Save(ctx context.Context, k Key, rec Record) error {
-	if err := t.save(ctx, k, rec, rec.Version == firstVersion); err != nil {
+	if err := t.save(ctx, k, rec, rec.startsOver()); err != nil {
 		return fmt.Errorf("cannot save session %q version %s: %w", k.short(), rec.Version, err)
 	}
 	return nil
@@ -124,7 +124,7 @@ func decideSave(newest *envelope, rec Record, known *handle, over startOver, now
 		return env, nil
 	}
 	switch {
-	case newest == nil && over.allowed:
+	case newest == nil && (over.allowed || rec.Version == firstVersion):
 		env.incarnation = millis(now)
 	case newest == nil:
 		// Not a first version, and nobody knows when that was: older than any that is known.

@@ -11,6 +11,7 @@ import (
 )
 
 func TestParseSealing(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]Sealing{"strict": SealStrict, "adopt": SealAdopt, "off": SealOff} {
 		if got, err := ParseSealing(name); err != nil || got != want {
 			t.Errorf("%q is %v, %v, want %v", name, got, err, want)
@@ -23,6 +24,7 @@ func TestParseSealing(t *testing.T) {
 
 // TestSealingModes: what each mode writes, which of the copies it believes, and which of them it would write otherwise.
 func TestSealingModes(t *testing.T) {
+	t.Parallel()
 	a, b := keyring(t, "a"), keyring(t, "b", "a")
 	made := map[string]sealing{"plain": {}, "by a": {keys: a}, "by b": {keys: b}}
 	for name, tc := range map[string]struct {
@@ -60,6 +62,7 @@ func TestSealingModes(t *testing.T) {
 
 // TestSetKeysRefusesLoss: no change of keys may make what is stored unreadable at once.
 func TestSetKeysRefusesLoss(t *testing.T) {
+	t.Parallel()
 	a, b := keyring(t, "a"), keyring(t, "b", "a")
 	type step struct {
 		keys *Keyring
@@ -88,12 +91,7 @@ func TestSetKeysRefusesLoss(t *testing.T) {
 // sealOf is how a server's copy is sealed: "plain" or the id of a key; "" if there is none.
 func sealOf(t *testing.T, s *memcachedServer, k Key) string {
 	t.Helper()
-	c, err := memcache.New(s.address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	item, err := c.Get(k.storeKey())
+	item, err := s.raw(t).Get(k.storeKey())
 	if errors.Is(err, memcache.ErrCacheMiss) {
 		return ""
 	}
@@ -127,6 +125,7 @@ func changeKeys(t *testing.T, keys *Keyring, mode Sealing, proxies ...proxy) {
 // TestIdleSessionsAreSealedAnew goes through the life of a seal, with two proxies and sessions that nobody uses meanwhile: from none to one key, to
 // another key, and back to none. Nothing is lost at any step, an ended session stays ended, and each time nothing is left of what was before.
 func TestIdleSessionsAreSealedAnew(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	first, second := openHealing(t, servers, nil), openHealing(t, servers, nil)
 	second.waitHealed(t, 0, 0)
@@ -195,6 +194,7 @@ func TestIdleSessionsAreSealedAnew(t *testing.T) {
 
 // TestResealedCopyLivesNoLonger: a copy that is sealed anew is kept for what is left of its life.
 func TestResealedCopyLivesNoLonger(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 1)
 	p := openHealing(t, servers, nil)
 	p.waitHealed(t, 0, 0)
@@ -202,28 +202,10 @@ func TestResealedCopyLivesNoLonger(t *testing.T) {
 	r.TTL = time.Hour
 	k := key("aged")
 	p.mustSave(t, k, r)
-	// As if fifty minutes had passed: the server keeps it for ten more.
-	value, tok, err := p.nodes[0].get(t.Context(), k.storeKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.nodes[0].put(t.Context(), k.storeKey(), value, 10*time.Minute, tok); err != nil {
-		t.Fatal(err)
-	}
+	servers[0].age(t, k, 10*time.Minute)
 	changeKeys(t, keyring(t, "a"), SealAdopt, p)
 	if got := sealOf(t, servers[0], k); got != "a" {
 		t.Fatalf("the copy is %q, want it sealed with a", got)
 	}
-	l, err := openLister(t.Context(), servers[0].address(), 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.close()
-	var left []time.Duration
-	if err := l.each(t.Context(), storeKeyPrefix, func([]byte) bool { return true }, func(item listed) { left = append(left, item.left) }); err != nil {
-		t.Fatal(err)
-	}
-	if len(left) != 1 || left[0] > 11*time.Minute || left[0] < time.Minute {
-		t.Errorf("the server keeps it for %v, want about 10m", left)
-	}
+	servers[0].wantLeft(t, k, 10*time.Minute)
 }

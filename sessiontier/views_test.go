@@ -31,6 +31,7 @@ func keyFirstOn(p proxy, name string) Key {
 
 // TestClaimFencesWhereTheOthersLook: the owner's proxy keeps the only copy on a node that is not where the claiming proxy wants it.
 func TestClaimFencesWhereTheOthersLook(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	whole, half := openTier(t, servers, func(c *Config) { c.Copies = 1 }), blindTo(t, servers, 1)
 	k := keyFirstOn(whole, "elsewhere")
@@ -47,6 +48,7 @@ func TestClaimFencesWhereTheOthersLook(t *testing.T) {
 // TestClaimTakesOverWhatWasSavedMeanwhile: the owner's proxy, which does not reach the arbiter, stores a version between the claim's
 // reading and its writing. The claim must begin anew and hand over that version, not what its own first attempt left at the arbiter.
 func TestClaimTakesOverWhatWasSavedMeanwhile(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	whole, half := openTier(t, servers, nil), blindTo(t, servers, 2)
 	k := keyFirstOn(whole, "meanwhile")
@@ -79,6 +81,7 @@ func TestClaimTakesOverWhatWasSavedMeanwhile(t *testing.T) {
 
 // TestEndByASlowClock: the proxy that ends the session, or starts it over, is an hour behind the one that began it.
 func TestEndByASlowClock(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	ahead := openTier(t, servers, func(c *Config) { c.Now = func() time.Time { return time.Now().Add(time.Hour) } })
 	behind := openTier(t, servers, nil)
@@ -98,6 +101,7 @@ func TestEndByASlowClock(t *testing.T) {
 // TestTwoOwnersOfOneGeneration: two proxies without any node in common claim the same session. Nobody can prevent that. When they see each
 // other's nodes again, all agree on one owner, and a claim ends it.
 func TestTwoOwnersOfOneGeneration(t *testing.T) {
+	t.Parallel()
 	servers := startServers(t, 2)
 	whole := openTier(t, servers, nil)
 	k := key("split")
@@ -118,17 +122,18 @@ func TestTwoOwnersOfOneGeneration(t *testing.T) {
 
 // TestUnstoredFirstVersion: the first version of an id that starts over could not be stored anywhere; the next one stands in for it.
 func TestUnstoredFirstVersion(t *testing.T) {
-	servers := startServers(t, 1)
+	t.Parallel()
+	servers := startBehindDoors(t, 1)
 	p := openTier(t, servers, nil)
 	k := key("unstored")
 	p.mustSave(t, k, rec("1.9", "node1", "old"))
 	if err := p.End(t.Context(), k, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	servers[0].pause()
+	servers[0].cutOff()
 	p.waitNode(t, 0, false)
 	p.wantSave(t, k, rec("1.1", "node1", "new"), ErrUnavailable)
-	servers[0].resume()
+	servers[0].rejoin()
 	p.waitNode(t, 0, true)
 	other := openTier(t, servers, nil)
 	if err := other.Save(t.Context(), k, rec("1.2", "node1", "newer")); !errors.Is(err, ErrEnded) {
