@@ -46,8 +46,7 @@ func (m *Manager) operate(w http.ResponseWriter, r *http.Request) {
 	case "install":
 		w.WriteHeader(m.install(r, ids[0]))
 	case "drop":
-		m.drop(ids[0])
-		w.WriteHeader(http.StatusNoContent)
+		w.WriteHeader(m.drop(ids[0]))
 	default:
 		w.WriteHeader(http.StatusBadRequest)
 	}
@@ -118,14 +117,21 @@ func (m *Manager) install(r *http.Request, id string) int {
 	return http.StatusNoContent
 }
 
-// drop forgets a session that lives elsewhere now. It has not ended.
-func (m *Manager) drop(id string) {
+// drop forgets a session that lives elsewhere now, and returns the status that says how it went. It has not ended. One that requests run with
+// stays: the proxy may have to ask for what they change.
+func (m *Manager) drop(id string) int {
 	g := m.sessions
 	g.lock()
 	defer g.mu.Unlock()
-	if r := g.find(baseOf(id)); r != nil {
-		g.remove(r)
+	r := g.find(baseOf(id))
+	if r == nil {
+		return http.StatusNoContent
 	}
+	if r.users > 0 {
+		return http.StatusConflict
+	}
+	g.remove(r)
+	return http.StatusNoContent
 }
 
 // list writes a line for each session: id, version, ttl, seconds idle.

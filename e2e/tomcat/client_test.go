@@ -51,6 +51,18 @@ type answer struct {
 
 func (c *tier) send(r request) answer {
 	c.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		a := c.sendOnce(r)
+		// A session is not dropped before the request that was just answered has ended at the Tomcat.
+		if r.op != "drop" || a.StatusCode != http.StatusConflict || time.Now().After(deadline) {
+			return a
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks at a real process
+	}
+}
+
+func (c *tier) sendOnce(r request) answer {
+	c.t.Helper()
 	method, body := r.method, r.body
 	if method == "" {
 		method = http.MethodGet

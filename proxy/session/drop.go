@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"time"
 
 	"rehydra/proxy/upstream"
@@ -16,6 +17,7 @@ const (
 	dropTimeout = 500 * time.Millisecond // the session's requests to that backend wait for it
 	dropsAtOnce = 16
 	dropsQueued = 8192
+	dropTries   = 20 // of a copy that another proxy's requests use
 )
 
 // dropJob is a copy that is to be dropped.
@@ -25,25 +27,28 @@ type dropJob struct {
 	at  place
 	b   *upstream.Backend
 	due time.Time
+	try int // how often the backend said that it is in use
 }
 
 // drop lets backends drop their copies, later. When too many do, the copies stay
 // until the session moves again, or expires there.
 func (t *Tier) drop(key Key, at place, from ...*upstream.Backend) {
 	for _, b := range from {
-		if !t.residents.queue(key, b) {
-			continue
+		if t.residents.queue(key, b) {
+			at := place{host: bytes.Clone(at.host), target: bytes.Clone(at.target)}
+			dropJob{t: t, key: key, b: b, at: at}.later()
 		}
-		j := dropJob{
-			t: t, key: key, b: b, due: time.Now().Add(dropAfter),
-			at: place{host: bytes.Clone(at.host), target: bytes.Clone(at.target)},
-		}
-		select {
-		case t.drops <- j:
-		default:
-			t.residents.mayDrop(key, b, 0) // off the queue
-			t.log.Debug().Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).Msg("session not dropped: too many wait")
-		}
+	}
+}
+
+// later puts the job, which residents knows as queued, into the queue.
+func (j dropJob) later() {
+	j.due = time.Now().Add(dropAfter)
+	select {
+	case j.t.drops <- j:
+	default:
+		j.t.residents.mayDrop(j.key, j.b, 0) // off the queue
+		j.t.log.Debug().Str("session", Shorten(j.key.BaseID)).Str("backend", j.b.Route()).Msg("session not dropped: too many wait")
 	}
 }
 
@@ -109,8 +114,16 @@ func (j dropJob) send(ctx context.Context) error {
 	if j.b.Route() != "" {
 		id += "." + j.b.Route()
 	}
-	if _, err := t.operate(ctx, j.b, operation{op: opDrop, id: id, place: j.at}); err != nil {
+	a, err := t.operate(ctx, j.b, operation{op: opDrop, id: id, place: j.at})
+	if err != nil {
 		return err
+	}
+	if a.status == http.StatusConflict { // requests of another proxy run with it
+		t.log.Debug().Str("session", Shorten(j.key.BaseID)).Str("backend", j.b.Route()).Msg("session not dropped yet: it is in use")
+		if j.try++; j.try < dropTries && t.residents.queue(j.key, j.b) {
+			j.later()
+		}
+		return nil
 	}
 	t.residents.dropped(j.key, j.b)
 	return nil

@@ -27,8 +27,8 @@ func backends(t *testing.T) (b1, b2 *upstream.Backend) {
 
 // A copy that another backend has newer is dropped when no request runs with it, and has not for a while.
 func TestResidentsDrop(t *testing.T) {
+	b1, b2 := backends(t) // outside of the bubble: they watch real connections
 	synctest.Test(t, func(t *testing.T) {
-		b1, b2 := backends(t)
 		s := newResidents()
 		key := Key{Pool: "shop", App: "a", BaseID: "A"}
 		wantDrop := func(what string, b *upstream.Backend, now, later bool) {

@@ -77,7 +77,7 @@ func (p *probe) movedBig(s session, f final, size int) {
 
 // takeElsewhere drops a session and installs the state that s has, as the tier does at a fail-over.
 func (p *probe) takeElsewhere(s session) page {
-	p.operate("drop", s.id)
+	p.drop(s.id)
 	r := p.install(s.away(), "2.0", s.state)
 	p.want(r.status == http.StatusNoContent, "status %d given to an install of what the adapter gave, wanted 204", r.status)
 	pg, _ := p.page(call{query: do("show"), cookies: []string{s.away()}, have: "2.0"})

@@ -80,11 +80,20 @@ func operationChecks() []Check {
 		{"drop/dropped", "drop: 204, and the session is unknown; again: 204 (4)", func(p *probe) {
 			s := p.start()
 			for range 2 {
-				r := p.operate("drop", s.away())
+				r := p.drop(s.away())
 				p.want(r.status == http.StatusNoContent, "status %d given, wanted 204", r.status)
 			}
 			r := p.operate("read", s.id)
 			p.want(r.status == http.StatusNotFound, "status %d given to a read, wanted 404", r.status)
+		}},
+		{"drop/in-use", "a drop that is answered 409, since a request of the session runs, changes nothing: what that request does is told (4)", func(p *probe) {
+			s := p.start()
+			r := p.send(call{query: do("fixed", "k", "color", "v", "blue", "ms", "400"), cookies: []string{s.id}})
+			dropped := p.operate("drop", s.id)
+			p.want(dropped.status == http.StatusConflict || dropped.status == http.StatusNoContent, "status %d given, wanted 204 or 409", dropped.status)
+			if dropped.status == http.StatusConflict {
+				p.moved(s, p.final(r), "color", "blue")
+			}
 		}},
 		{"list/lines", "list: a line of id, version, ttl and seconds idle for each session (4)", list},
 		{"operation/not-called", "an operation never calls the application (4)", func(p *probe) {

@@ -92,9 +92,15 @@ async function install(manager, given, fields, req, res) {
   answer(res, 204);
 }
 
-/** Forgets a session that lives elsewhere now. It has not ended. */
+/**
+ * Forgets a session that lives elsewhere now. It has not ended. One that requests run with stays: the proxy may have to ask for what they change.
+ */
 async function drop(manager, given, fields, req, res) {
   const record = manager.registry.find(id.baseOf(given));
+  if (record !== undefined && record.users > 0) {
+    answer(res, 409);
+    return;
+  }
   if (record !== undefined) {
     manager.registry.remove(record);
   }

@@ -4,7 +4,7 @@
 
 const test = require('node:test');
 const assert = require('node:assert');
-const { serve, call, operate } = require('./support');
+const { serve, call, operate, drop } = require('./support');
 
 /** Routes that most tests need. */
 function routes(app) {
@@ -144,7 +144,7 @@ test('an age: it is the ttl, travels, and begins anew with each request without 
   const longer = await call(at, { path: '/remember', cookie: made.cookie });
   assert.deepStrictEqual([longer.session.state, longer.session.version, longer.session.ttl], ['inline', '1.2', '3600']);
 
-  await operate(at, 'drop', made.cookie);
+  await drop(at, made.cookie);
   const back = await call(at, { path: '/show', cookie: made.cookie,
     fields: { 'Rehydra-Have': '2.0', 'Rehydra-State': longer.state } });
   assert.deepStrictEqual(JSON.parse(back.body).age, 3_600_000);
@@ -155,7 +155,7 @@ test('an age: it is the ttl, travels, and begins anew with each request without 
 test('a session from elsewhere: the client learns the id, with the session\'s own flags', async (t) => {
   const at = await serve(t, routes, { cookie: { httpOnly: true, sameSite: 'strict' } });
   const { cookie, state } = await call(at, { path: '/set?color=red' });
-  await operate(at, 'drop', cookie);
+  await drop(at, cookie);
   const away = cookie.replace('node1', 'node2');
   const r = await call(at, { path: '/show', cookie: away, fields: { 'Rehydra-Have': '2.0', 'Rehydra-State': state } });
   assert.deepStrictEqual(shown(r), { color: 'red' });

@@ -90,4 +90,15 @@ function operate(at, op, id, more = {}) {
   return call(at, { method: 'REPORT', fields: { 'Rehydra-Op': op, 'Rehydra-Id': id, ...more.fields }, ...more.rest });
 }
 
-module.exports = { token, serve, listen, call, operate };
+/** Drops a session when the requests that were just answered have ended. */
+async function drop(at, id) {
+  for (const end = Date.now() + 10_000; ;) {
+    const r = await operate(at, 'drop', id);
+    if (r.status !== 409 || Date.now() > end) {
+      return r;
+    }
+    await new Promise((resolve) => { setTimeout(resolve, 2); });
+  }
+}
+
+module.exports = { token, serve, listen, call, operate, drop };

@@ -17,6 +17,7 @@ final class Adapter {
     final Internals internals;
     private final Applications applications;
     final EndedSessions ended = new EndedSessions(System::nanoTime);
+    final RunningSessions running = new RunningSessions();
 
     /** Installing and judging one session happens under one of these. */
     private final Object[] locks = new Object[64];

@@ -28,6 +28,8 @@ final class Exchange {
     /** The local session that the request began with, or null, and its id then. */
     private StandardSession start;
     private String startId;
+    /** The id under which this request counts as running, or null. */
+    private String runningId;
     private boolean cookieDue;
     private boolean ignored;
 
@@ -62,6 +64,20 @@ final class Exchange {
     /** The request is none that the tier wants to hear about: its response names the adapter and nothing else. */
     void ignore() {
         ignored = true;
+    }
+
+    /** From here on the session is not dropped. Called with the session's lock held, so that no drop comes in between. */
+    void hold(StandardSession session) {
+        runningId = session.getIdInternal();
+        adapter.running.enter(app, runningId);
+    }
+
+    /** Ends what hold began, if it did. */
+    synchronized void release() {
+        if (runningId != null) {
+            adapter.running.leave(app, runningId);
+            runningId = null;
+        }
     }
 
     /** The application will find this local session; the client learns its id if it sent another. */
@@ -182,8 +198,15 @@ final class Exchange {
         Session found = request.getSessionInternal(false);
         StandardSession session = found instanceof StandardSession ? (StandardSession) found : null;
         boolean startEnded = start != null && !start.isValid();
+        if (session == null && startEnded) {
+            return gone();
+        }
         if (session == null) {
-            return startEnded ? gone() : null;
+            // Dropped since the application was done: it is what this request had all the same.
+            session = start;
+        }
+        if (session == null) {
+            return null;
         }
         SessionRecord record = SessionRecord.of(session);
         if (startEnded && SessionId.sameBase(startId, session.getIdInternal())) {
@@ -269,6 +292,7 @@ final class Exchange {
         if (pulling != null) {
             pulling.pullEnds();
         }
+        release();
         if (close) {
             response.action(ActionCode.CLOSE, null);
         }

@@ -56,10 +56,7 @@ final class LocalSessions {
         return session instanceof StandardSession && session.isValid() ? (StandardSession) session : null;
     }
 
-    /**
-     * Takes the session out of the manager without an event. Requests that run with it keep it until they end: what they
-     * report is of an older version then, and the tier knows that.
-     */
+    /** Takes the session out of the manager without an event. Requests that have touched it keep it until they end. */
     void drop(String id) throws IOException {
         StandardSession session = find(id);
         if (session != null) {

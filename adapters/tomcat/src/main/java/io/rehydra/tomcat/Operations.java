@@ -63,14 +63,22 @@ final class Operations {
                 install(id, have);
                 break;
             case "drop":
-                synchronized (adapter.lock(app, id)) {
-                    sessions.drop(id);
-                }
-                response.setStatus(204);
+                drop(id);
                 break;
             default:
                 refuse(400, Protocol.OP + " is not read, install, drop or list");
         }
+    }
+
+    private void drop(String id) throws IOException {
+        synchronized (adapter.lock(app, id)) {
+            if (adapter.running.contains(app, id)) {
+                refuse(409, "requests of this session run here");
+                return;
+            }
+            sessions.drop(id);
+        }
+        response.setStatus(204);
     }
 
     private void read(String id) throws IOException {

@@ -153,13 +153,21 @@ public final class RehydraValve extends ValveBase {
             return;
         }
         Exchange exchange = new Exchange(current, request, app);
-        if (prepare(current, exchange, sessions, app, request, response, id, have, state)) {
-            run(exchange, request, response);
+        boolean ran = false;
+        try {
+            if (prepare(current, exchange, sessions, app, request, response, id, have, state)) {
+                exchange.begin();
+                ran = true;
+                run(exchange, request, response);
+            }
+        } finally {
+            if (!ran) {
+                exchange.release();
+            }
         }
     }
 
     private void run(Exchange exchange, Request request, Response response) throws IOException, ServletException {
-        exchange.begin();
         try {
             getNext().invoke(request, response);
         } finally {
@@ -198,6 +206,9 @@ public final class RehydraValve extends ValveBase {
                 return false;
             }
             use = decision.use == null ? null : sessions.find(decision.use);
+            if (use != null) {
+                exchange.hold(use);
+            }
         }
         if (decision.need != null) {
             response.setStatus(Protocol.PRECONDITION_REQUIRED);
