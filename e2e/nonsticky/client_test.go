@@ -41,7 +41,7 @@ func newUser(t *testing.T) *user {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 32}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &user{t: t, client: &http.Client{Transport: transport, Timeout: 30 * time.Second}}
+	return &user{t: t, client: &http.Client{Transport: transport, Timeout: 2 * time.Minute}}
 }
 
 // begin makes a session with v in its list and returns the user.
@@ -64,7 +64,11 @@ func (u *user) base() string {
 
 // do sends a request with the session's id.
 func (u *user) do(ctx context.Context, p *harness.Proxy, method, target string) (page, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+p.Address()+target, http.NoBody)
+	return u.doWith(ctx, p, method, target, http.NoBody)
+}
+
+func (u *user) doWith(ctx context.Context, p *harness.Proxy, method, target string, body io.Reader) (page, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+p.Address()+target, body)
 	if err != nil {
 		return page{}, err
 	}
@@ -106,14 +110,14 @@ func (u *user) want(p *harness.Proxy, method, target string) page {
 	return got
 }
 
-// add appends a value to the session's list, slowly if ms is more than 0.
-func (u *user) add(p *harness.Proxy, v string, ms int) page {
+// add appends a value to the session's list.
+func (u *user) add(p *harness.Proxy, v string) page {
 	u.t.Helper()
-	return u.want(p, http.MethodPost, addTarget(v, ms))
+	return u.want(p, http.MethodPost, addTarget(v))
 }
 
-func addTarget(v string, ms int) string {
-	return fmt.Sprintf("%s?op=append&k=list&v=%s&ms=%d", writer, v, ms)
+func addTarget(v string) string {
+	return fmt.Sprintf("%s?op=append&k=list&v=%s", writer, v)
 }
 
 // read gets the page that only reads.
@@ -147,13 +151,17 @@ func (p page) line(name string) string {
 
 // later runs a request beside the test; the function returned waits for its page.
 func (u *user) later(p *harness.Proxy, method, target string) (wait func() page) {
+	return u.laterWith(context.WithoutCancel(u.t.Context()), p, method, target, http.NoBody)
+}
+
+func (u *user) laterWith(ctx context.Context, p *harness.Proxy, method, target string, body io.Reader) (wait func() page) {
 	type answer struct {
 		page page
 		err  error
 	}
 	done := make(chan answer, 1)
 	go func() {
-		got, err := u.do(context.WithoutCancel(u.t.Context()), p, method, target)
+		got, err := u.doWith(ctx, p, method, target, body)
 		done <- answer{got, err}
 	}()
 	return func() page {

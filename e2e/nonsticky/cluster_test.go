@@ -35,6 +35,12 @@ func TestNonSticky(t *testing.T) {
 	for _, s := range c.nodes {
 		s.WaitReady()
 	}
+	t.Run("together", func(t *testing.T) { c.together(t) })
+	t.Run("a Tomcat is killed", func(t *testing.T) { c.killed(t) })
+}
+
+// together runs the cases that can share the Tomcats.
+func (c *cluster) together(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		run  func(*cluster, *testing.T)
@@ -47,6 +53,7 @@ func TestNonSticky(t *testing.T) {
 		{"both copies are written", (*cluster).bothCopies},
 		{"one memcached has one copy", (*cluster).oneCopy},
 		{"a session that is only read lives on", (*cluster).readLivesOn},
+		{"a session is not dropped under a request", (*cluster).dropUnderRequest},
 		{"parallel requests lose nothing", (*cluster).parallel},
 		{"parallel requests of two proxies lose nothing", (*cluster).parallelProxies},
 		{"a reader under a writer costs it nothing", (*cluster).readerUnderWriter},
@@ -74,6 +81,11 @@ func (c *cluster) proxy(t *testing.T, session []string, routes ...string) *harne
 
 func (c *cluster) proxyOn(t *testing.T, mem []*harness.Memcached, session []string, routes ...string) *harness.Proxy {
 	t.Helper()
+	return c.proxyWith(t, mem, nil, session, routes...)
+}
+
+func (c *cluster) proxyWith(t *testing.T, mem []*harness.Memcached, log, session []string, routes ...string) *harness.Proxy {
+	t.Helper()
 	if len(routes) == 0 {
 		routes = []string{"node1", "node2"}
 	}
@@ -83,6 +95,7 @@ func (c *cluster) proxyOn(t *testing.T, mem []*harness.Memcached, session []stri
 		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: address})
 	}
 	return harness.Start(t, harness.Config{
+		Log:     log,
 		Session: append([]string{`mode = "non-sticky"`, `save_timeout = "5s"`, `restore_timeout = "10s"`}, session...),
 		Store:   append(harness.Nodes(mem...), `timeout = "1s"`), Pools: []harness.Pool{pool},
 	})
