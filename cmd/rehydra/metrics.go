@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"rehydra/proxy"
 	"rehydra/proxy/upstream"
 	"rehydra/sessiontier"
 )
@@ -33,6 +34,8 @@ type collector struct {
 	plain    []family[*snapshot]
 	nodes    []family[*sessiontier.NodeStats]
 	backends []family[*upstream.Stats]
+	pools    []family[*upstream.Pool]
+	crowd    []family[*proxy.ConnectionCounts]
 	requests *prometheus.Desc
 }
 
@@ -58,6 +61,8 @@ func newCollector(p *program) *collector {
 		plain:    described(plainMetrics()),
 		nodes:    described(nodeMetrics(), "node"),
 		backends: described(backendMetrics(), "pool", "backend"),
+		pools:    described(poolMetrics(), "pool"),
+		crowd:    described(crowdMetrics()),
 		requests: prometheus.NewDesc(metricPrefix+"requests_total",
 			"Requests by the class of the status that the client got; none: it got no status. No pool: none matched.", []string{"pool", "class"}, nil),
 	}
@@ -77,6 +82,8 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	announce(ch, c.plain)
 	announce(ch, c.nodes)
 	announce(ch, c.backends)
+	announce(ch, c.pools)
+	announce(ch, c.crowd)
 	ch <- c.requests
 }
 
@@ -93,7 +100,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for i := range s.store.Nodes {
 		collect(ch, c.nodes, &s.store.Nodes[i], s.store.Nodes[i].Name)
 	}
+	crowd := c.p.server.ConnectionCounts()
+	collect(ch, c.crowd, &crowd)
 	for _, pool := range s.routing.Table.Pools() {
+		collect(ch, c.pools, pool, pool.Name())
 		for _, b := range pool.Backends() {
 			stats := b.Stats()
 			collect(ch, c.backends, &stats, pool.Name(), b.Route())
