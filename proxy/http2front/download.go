@@ -139,9 +139,10 @@ func (d *download) readHead() error {
 	}
 }
 
-// finalHead hands the status over, with the length, which has a meaning of its own for HEAD and 304.
+// finalHead hands the status over, with the length, also that of an answer to HEAD. In a 304 it would be allowed and of no use, and some clients (Go's)
+// wait for the body.
 func (d *download) finalHead(h http.Header) {
-	if d.head.ContentLength >= 0 && d.head.Status != http.StatusNoContent {
+	if d.head.ContentLength >= 0 && d.head.Status != http.StatusNoContent && d.head.Status != http.StatusNotModified {
 		h["Content-Length"] = []string{strconv.FormatInt(d.head.ContentLength, 10)}
 	}
 	if h["Content-Type"] == nil {
