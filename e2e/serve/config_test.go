@@ -19,7 +19,7 @@ func defaults() settings {
 }
 
 // sections is the order in which they are written; the pool's come after all tables.
-var sections = [...]string{"server", "admin", "log", "session", "store", "pool", "pool.timeout", "pool.health"}
+var sections = [...]string{"server", "admin", "log", "session", "store", "pool", "pool.timeout", "pool.retry", "pool.health"}
 
 // toml returns the file: one pool of backends that are routed by their routes.
 func (s settings) toml(backends ...*backend) string {

@@ -1,0 +1,102 @@
+package serve
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rehydra/e2e/harness"
+)
+
+// closingFor is how long TestKeepAliveEndsAtEachPOST goes on for each keep-alive time; `make soak` gives it minutes.
+var closingFor = 8 * time.Second
+
+// TestKeepAliveEndsAtEachPOST: the backend closes its idle connections at the very moment at which the next POST comes. No client gets
+// anything but its answer, and nothing is executed twice.
+func TestKeepAliveEndsAtEachPOST(t *testing.T) {
+	t.Parallel()
+	for _, keepAlive := range []time.Duration{5 * time.Millisecond, 40 * time.Millisecond} {
+		t.Run(keepAlive.String(), func(t *testing.T) {
+			t.Parallel()
+			var executed sync.Map // id of a POST: how often
+			var closed atomic.Int64
+			server := &http.Server{
+				IdleTimeout: keepAlive,
+				Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == "POST" {
+						n, _ := executed.LoadOrStore(r.URL.Path, new(atomic.Int64))
+						n.(*atomic.Int64).Add(1)
+					}
+					_, _ = io.Copy(w, r.Body)
+				}),
+				ConnState: func(_ net.Conn, s http.ConnState) {
+					if s == http.StateClosed {
+						closed.Add(1)
+					}
+				},
+			}
+			address := harness.FreeAddress(t)
+			var lc net.ListenConfig
+			l, err := lc.Listen(t.Context(), "tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() { defer close(done); _ = server.Serve(l) }()
+			t.Cleanup(func() { server.Close(); <-done })
+			p := serve(t, settings{"pool.health": {`interval = "1h"`}}, &backend{route: "node1", address: address})
+
+			const clients = 4
+			var posts, failed atomic.Int64
+			var running sync.WaitGroup
+			for n := range clients {
+				c := dial(t, p.address)
+				running.Go(func() {
+					end := time.Now().Add(closingFor)
+					for i := 0; time.Now().Before(end); i++ {
+						path := fmt.Sprintf("/%d/%d", n, i)
+						if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+							t.Error(err)
+							return
+						}
+						c.send("%s%s", head("POST", path, fmt.Sprintf("Content-Length: %d", len(path))), path)
+						a, err := c.receive("POST")
+						if err != nil {
+							t.Errorf("%s: no answer: %v", path, err)
+							return
+						}
+						posts.Add(1)
+						if a.status != 200 || a.body != path {
+							failed.Add(1)
+							t.Errorf("%s: got %d %q", path, a.status, a.body)
+						}
+						// The next one comes when the connection that served this one is as old as it gets, give or take.
+						time.Sleep(keepAlive + time.Duration(rand.Int64N(int64(keepAlive/5))) - keepAlive/10)
+					}
+				})
+			}
+			running.Wait()
+			once := 0
+			executed.Range(func(path, n any) bool {
+				if n := n.(*atomic.Int64).Load(); n != 1 {
+					t.Errorf("%s was executed %d times", path, n)
+				}
+				once++
+				return true
+			})
+			if int64(once) != posts.Load() {
+				t.Errorf("%d POSTs were executed, wanted %d", once, posts.Load())
+			}
+			if closed.Load() < 10 {
+				t.Errorf("the backend closed %d connections, wanted many", closed.Load())
+			}
+			t.Logf("keep-alive %v: %d POSTs, %d failed, the backend closed %d connections", keepAlive, posts.Load(), failed.Load(), closed.Load())
+		})
+	}
+}
