@@ -12,6 +12,7 @@ import (
 // shop is one proxy, two memcacheds and some backends that count in the session.
 type shop struct {
 	t        *testing.T
+	config   harness.Config
 	proxy    *harness.Proxy
 	nodes    []*harness.Memcached
 	backends []*harness.Program
@@ -34,12 +35,13 @@ func newShop(t *testing.T, backends int, store ...string) *shop {
 		s.backends = append(s.backends, b)
 		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: b.Address()})
 	}
-	s.proxy = harness.Start(t, harness.Config{
+	s.config = harness.Config{
 		Log:     []string{`access = false`},
 		Session: []string{`save = "sync"`, `save_timeout = "1s"`, `save_failure = "respond"`, `restore_timeout = "10s"`},
 		Store:   append(harness.Nodes(s.nodes...), store...),
 		Pools:   []harness.Pool{pool},
-	})
+	}
+	s.proxy = harness.Start(t, s.config)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	s.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}

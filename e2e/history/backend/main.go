@@ -50,6 +50,7 @@ func run() error {
 	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /value", c.value)
 	mux.HandleFunc("POST /increment", c.increment)
+	mux.HandleFunc("POST /logout", c.logout)
 	var lc net.ListenConfig
 	l, err := lc.Listen(context.Background(), "tcp", *listen)
 	if err != nil {
@@ -80,6 +81,17 @@ func (c *counter) value(w http.ResponseWriter, r *http.Request) {
 	mu.Lock()
 	defer mu.Unlock()
 	c.answer(w, s, 0, 0, nil)
+}
+
+// logout ends the session; without one there is nothing to end.
+func (c *counter) logout(w http.ResponseWriter, r *http.Request) {
+	if s, ok := rehydra.Existing(r); ok {
+		mu := c.lock(s)
+		mu.Lock()
+		defer mu.Unlock()
+		s.Invalidate()
+	}
+	fmt.Fprintln(w, `{"value": 0}`)
 }
 
 func (c *counter) increment(w http.ResponseWriter, r *http.Request) {
