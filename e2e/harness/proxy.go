@@ -144,9 +144,15 @@ func (p *Proxy) Reload(t testing.TB, cfg Config) {
 	t.Helper()
 	reloaded := Message("configuration reloaded")
 	before := len(p.Events(reloaded))
+	p.TryReload(t, cfg)
+	Eventually(t, "the configuration is reloaded", func() bool { return len(p.Events(reloaded)) > before })
+}
+
+// TryReload gives the process another configuration, which it may refuse.
+func (p *Proxy) TryReload(t testing.TB, cfg Config) {
+	t.Helper()
 	p.write(t, cfg)
 	p.signal(t, syscall.SIGHUP)
-	Eventually(t, "the configuration is reloaded", func() bool { return len(p.Events(reloaded)) > before })
 }
 
 // Events returns the events of the log so far that match. The log is written once a second.
