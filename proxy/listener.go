@@ -125,12 +125,15 @@ func (s *Server) accept(ln *listener) {
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
-			if !s.await(ln.retired) {
+			room := s.await(ln.retired)
+			if !room && s.closing.Load() {
 				_ = conn.Close() // nothing was promised to this client
 				return
 			}
-			s.running.Go(func() {
-				defer s.crowd.vacate()
+			s.running.Go(func() { // without room: its listener is gone, and it is the last one from there
+				if room {
+					defer s.crowd.vacate()
+				}
 				s.serve(conn, Kind(ln.kind.Load()))
 			})
 			continue

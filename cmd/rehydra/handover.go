@@ -27,6 +27,7 @@ const handoverTimeout = time.Minute
 type handoverNote struct {
 	Reply int          `json:"reply"` // the descriptor on which it waits for a handoverReply
 	Out   []outBackend `json:"out"`   // the backends that do not answer
+	TLS   []string     `json:"tls"`   // the addresses of the configuration whose connections begin with TLS
 }
 
 // outBackend is a backend that was found to be out.
@@ -74,8 +75,8 @@ func startedAs() (self, error) {
 	return s, nil
 }
 
-// handOver starts the program anew with the sockets of this process and what it knows of backends. The successor's done says later what became of it.
-func (s self) handOver(from *sockets, out []outBackend) (*successor, error) {
+// handOver starts the program anew with the sockets of this process and what note says of backends and addresses. The successor's done says later what became of it.
+func (s self) handOver(from *sockets, note handoverNote) (*successor, error) {
 	path, err := exec.LookPath(s.command)
 	if err != nil {
 		return nil, fmt.Errorf("cannot find the next binary: %w", err)
@@ -94,11 +95,13 @@ func (s self) handOver(from *sockets, out []outBackend) (*successor, error) {
 	cmd.Args[0] = s.command
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, os.Stdout, os.Stderr
 	cmd.ExtraFiles = append(slices.Clone(files), theirs)
-	note, err := json.Marshal(handoverNote{Reply: firstSocket + len(files), Out: out[:min(len(out), mostOut)]})
+	note.Reply = firstSocket + len(files)
+	note.Out = note.Out[:min(len(note.Out), mostOut)]
+	text, err := json.Marshal(note)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot tell the next process what is known: %w", err), reply.Close())
 	}
-	cmd.Env = append(successorEnv(os.Environ()), handoverVariable+"="+string(note),
+	cmd.Env = append(successorEnv(os.Environ()), handoverVariable+"="+string(text),
 		"LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start %q: %w", path, err), reply.Close())

@@ -60,10 +60,10 @@ func (p *predecessor) Tell(failure error) error {
 	return nil
 }
 
-// Out returns the backends that were out. p may be nil.
-func (p *predecessor) Out() []outBackend {
+// Note returns what it said. p may be nil.
+func (p *predecessor) Note() handoverNote {
 	if p == nil {
-		return nil
+		return handoverNote{}
 	}
-	return p.note.Out
+	return p.note
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 
 	"rehydra/proxy"
@@ -65,18 +66,25 @@ func (r *relisten) Discard() {
 	}
 }
 
-// useGiven says what becomes of sockets that the process was started with and that cfg does not name. Those of systemd are a fault: their clients would wait for
-// ever. Those of the process before are of addresses that are gone: who waits there is served, and they are closed. It is to be called once the program serves.
-func (p *program) useGiven() {
-	var gone []net.Listener
+// useGiven says what becomes of sockets that came from the process before and whose addresses cfg does not name any more: who waits there is served, and they are
+// closed. tls are the addresses that had TLS. It is to be called once the program serves.
+func (p *program) useGiven(tls []string) {
+	var gone [2][]net.Listener // by proxy.Kind
 	for _, l := range p.sockets.Unclaimed() {
-		if strings.HasPrefix(l.name, socketName("admin", "")) {
-			_ = l.Close() // whoever asks here can ask again
+		address, ofClients := strings.CutPrefix(l.name, socketName("server", ""))
+		kind := proxy.Plain
+		if slices.Contains(tls, address) {
+			kind = proxy.TLS
+		}
+		if !ofClients || l.kept || kind == proxy.TLS && len(p.cfg.Server.TLS.Listen) == 0 {
+			_ = l.Close() // for those who ask for pages of operators again, wait for systemd's next, or cannot be served
 			continue
 		}
-		gone = append(gone, l)
+		gone[kind] = append(gone[kind], l)
 	}
-	p.server.Adopt(proxy.Plain, gone)
+	for kind, listeners := range gone {
+		p.server.Adopt(proxy.Kind(kind), listeners)
+	}
 }
 
 // Finish gives the clients of this process to another one, which has its sockets already: whoever has a connection gets what is under way, and the answer to one
@@ -116,7 +124,7 @@ func (p *program) knowOut(out []outBackend) {
 	}
 }
 
-// unclaimedError names the sockets that systemd opened and that nobody asked for, nil when there are none.
+// unclaimedError names the sockets that systemd opened and that nobody asked for, nil when there are none. It is a fault: their clients would wait for ever.
 func unclaimedError(given []*socket) error {
 	var faults []error
 	for _, l := range given {

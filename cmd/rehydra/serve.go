@@ -90,9 +90,9 @@ func (r *service) start(before *predecessor) error {
 		return err
 	}
 	r.program.logLost = r.log.Dropped
-	r.program.knowOut(before.Out())
+	r.program.knowOut(before.Note().Out)
 	r.program.Start()
-	r.program.useGiven()
+	r.program.useGiven(before.Note().TLS)
 	ready := r.log.Logger.Info().Strs("listen", r.program.Addresses()).Str("admin", r.program.AdminAddress()).Str("version", version).Int("pid", os.Getpid())
 	if before == nil {
 		r.supervisor.Ready("serving")

@@ -75,7 +75,7 @@ func (r *service) handOver() {
 		r.log.Logger.Warn().Int("next_pid", r.next.pid).Msg("a hand-over is under way")
 		return
 	}
-	next, err := r.own.handOver(r.program.sockets, r.program.Out())
+	next, err := r.own.handOver(r.program.sockets, handoverNote{Out: r.program.Out(), TLS: r.cfg.Server.TLS.Listen})
 	if err != nil {
 		r.log.Logger.Error().Err(err).Msg("no hand-over: this process goes on")
 		return
