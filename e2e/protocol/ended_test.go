@@ -130,3 +130,34 @@ func TestNodeThatWasCutOffAtTheLogout(t *testing.T) {
 		}
 	}
 }
+
+// A backend that nobody told of a logout has the session still, in its first version, and an adapter that says so is believed as far as it goes: the
+// proxy that did not see the logout stores the session anew, since a node came back empty, and must not bring it back to life by that.
+func TestFirstVersionThatWasKeptPastItsEnd(t *testing.T) {
+	t.Parallel()
+	nodes := twoNodes(t)
+	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
+	proxies := disagreeing(t, nodes, m1, m2)
+	unaware, ending := proxies[0], proxies[1]
+	unaware.get("/new?id=KEPT", "0000.node1")
+	unaware.wantCounter("saves", 1)
+	if r := ending.get("/logout", "KEPT.node1"); r.header.Get("X-Node") != "node2" {
+		t.Fatalf("the logout was at %s, wanted node2", r.header.Get("X-Node"))
+	}
+	unaware.waitNode(1, true)
+	nodes[0].Kill(t)
+	unaware.get("/get", "0000.node1")
+	unaware.waitNode(1, false)
+	nodes[0].Restart(t)
+	unaware.waitNode(1, true)
+	unaware.get("/get", "KEPT.node1")
+	if r := ending.get("/get", "KEPT.node2"); r.body != "no session" {
+		t.Errorf("after the logout %q is there", r.body)
+	}
+	if r := unaware.get("/get", "KEPT.node1"); r.body != "no session" {
+		t.Errorf("after the logout node1 still serves %q", r.body)
+	}
+	if m1.session("KEPT") != nil {
+		t.Error("node1 still has it")
+	}
+}

@@ -41,7 +41,7 @@ func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
 	if r.Kind == StateLate {
 		r.Kind = StatePull // the trailers are missing
 	}
-	r.began = p.began()
+	r.began, r.continued = p.began(), p.continues(r.Base)
 	var err error
 	if r.Kind == StatePull || r.Kind == StateSame && !p.t.superseded(r) && !p.t.isStored(r) {
 		err = p.t.ask(b, r, p.at)
@@ -53,6 +53,20 @@ func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
 		p.settledNonSticky(b)
 	}
 	return p.t.verdict(err)
+}
+
+// continues reports whether the session base, of the answer, is one that the request
+// came with and the backend had: nobody has just told it that there is none, or that it
+// has ended. The backend may have kept it past its end, if that came through another proxy.
+func (p *Plan) continues(base string) bool {
+	for i := range p.ids {
+		if string(p.ids[i].Base()) != base {
+			continue
+		}
+		told, _ := jvmroute.Split(p.id)
+		return string(told) != base || p.st.have == HaveAbsent || p.st.have == HaveVersion || p.st.unanswered
+	}
+	return false
 }
 
 // settle stores what r reports.
@@ -220,7 +234,7 @@ func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 		return ErrTooLarge
 	}
 	returns := t.store.Returns() // before: what comes back meanwhile may lack the copy
-	record := Record{Version: r.Version, Owner: b.Route(), TTL: r.TTL, State: r.State}
+	record := Record{Version: r.Version, Owner: b.Route(), TTL: r.TTL, State: r.State, Continued: r.continued}
 	if t.cfg.Async && r.WasBase == "" { // a renewed id waits: it must be stored before the old one ends
 		t.store.SaveAsync(key, record, func(err error) {
 			t.saved(key, b, record, returns, err)

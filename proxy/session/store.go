@@ -18,6 +18,10 @@ type Record struct {
 	Owner   string        // route of the backend that owns the session
 	TTL     time.Duration // of inactivity; 0 or less: no limit
 	State   []byte        // the adapter's bytes; never changed by us
+
+	// Continued says of a save that the backend had the session before the request: a first version (1.1), too, is no new
+	// session then, and Save answers ErrEnded if it has ended.
+	Continued bool
 }
 
 // What a store answers beside success. Implementations return errors that wrap

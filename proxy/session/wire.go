@@ -63,6 +63,8 @@ type origin struct {
 	epoch   uint64 // of the backend, when the connection was made that the answer came on
 	adapter bool   // the answer had an adapter's mark
 	began   began  // of non-sticky mode
+
+	continued bool // the backend had the session already when the request came
 }
 
 // Need is the field Rehydra-Need of a 428: the session that the backend lacks.
