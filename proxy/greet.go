@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -112,6 +113,15 @@ type wire struct {
 
 // NetConn is the transport.
 func (w *wire) NetConn() net.Conn { return w.Conn }
+
+// SyscallConn is that of the transport.
+func (w *wire) SyscallConn() (syscall.RawConn, error) {
+	sc, ok := w.Conn.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("cannot look at a connection of type %T", w.Conn)
+	}
+	return sc.SyscallConn()
+}
 
 func (w *wire) Read(p []byte) (int, error) {
 	if len(w.early) > 0 {

@@ -28,6 +28,8 @@ func (x *exchange) tunnel(b *upstream.Backend, c *upstream.Conn) (next bool) {
 	x.c.state.Store(stateTunnel)
 	var noDeadline time.Time
 	x.c.read.limit, x.c.write.limit = 0, 0
+	c.SetReadTimeout(0)
+	c.SetWriteTimeout(0)
 	if x.c.raw.SetDeadline(noDeadline) != nil || c.NetConn().SetDeadline(noDeadline) != nil {
 		return false
 	}

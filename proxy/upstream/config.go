@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -30,6 +31,8 @@ type BackendConfig struct {
 	Distance   int    // nearer ones are used first; 0 is nearest
 	Domain     string // backends that can take over each other's sessions
 	Redirect   string // route of the backend that takes over first when this one is out
+	// TLS is what the backend is spoken TLS with; nil: it is not. It must say whom the backend is to be (ServerName).
+	TLS *tls.Config
 }
 
 // HealthConfig says how backends are checked.

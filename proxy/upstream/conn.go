@@ -29,6 +29,7 @@ type Conn struct {
 	Reused bool
 
 	net     net.Conn
+	secured *secured // nil: there is no TLS
 	backend *shared
 	epoch   uint64
 	usedAt  time.Time     // when it became idle
@@ -70,8 +71,14 @@ func newConn(nc net.Conn, backend *shared, epoch uint64) (*Conn, error) {
 // Epoch is the backend's epoch in which the connection was made.
 func (c *Conn) Epoch() uint64 { return c.epoch }
 
-// NetConn is the connection itself, for writev and splice. Time-outs set here do not roll on it.
-func (c *Conn) NetConn() net.Conn { return c.net }
+// NetConn is the connection itself, a *net.TCPConn or TLS over one, for writev and splice. On the former time-outs set here do not roll; on
+// the latter those that are not 0 do.
+func (c *Conn) NetConn() net.Conn {
+	if c.secured != nil {
+		return c.secured.conn
+	}
+	return c.net
+}
 
 // SetReadTimeout lets every read wait at most about d from now or from its own start: at least d and at most an eighth more, since a
 // deadline that moves by less is left as it is (setting one costs as much as a small read). 0 is no limit. It may be called by
@@ -83,8 +90,10 @@ func (c *Conn) SetWriteTimeout(d time.Duration) { c.write.setTimeout(d) }
 
 // Read reads past R; what R holds comes first.
 func (c *Conn) Read(p []byte) (int, error) {
-	c.read.roll()
-	n, err := c.net.Read(p)
+	if c.secured == nil {
+		return c.readRaw(p)
+	}
+	n, err := c.secured.conn.Read(p)
 	if err != nil {
 		c.note(err)
 	}
@@ -93,6 +102,28 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // Write writes all of p. The write time-out is for a time in which the backend takes nothing: one that reads slowly is not cut.
 func (c *Conn) Write(p []byte) (written int, err error) {
+	if c.secured == nil {
+		return c.writeRaw(p)
+	}
+	n, err := c.secured.conn.Write(p)
+	if err != nil {
+		c.note(err)
+	}
+	return n, err
+}
+
+// readRaw reads from the connection below TLS, or without it.
+func (c *Conn) readRaw(p []byte) (int, error) {
+	c.read.roll()
+	n, err := c.net.Read(p)
+	if err != nil {
+		c.note(err)
+	}
+	return n, err
+}
+
+// writeRaw writes to the connection below TLS, or without it.
+func (c *Conn) writeRaw(p []byte) (written int, err error) {
 	for stall := (Stall{}); ; {
 		c.write.roll()
 		n, err := c.net.Write(p[written:])
@@ -132,6 +163,9 @@ func (c *Conn) Close() error {
 
 // usable looks at an idle connection: open, and nothing to read.
 func (c *Conn) usable() bool {
+	if c.secured != nil && !c.secured.silent() {
+		return false
+	}
 	c.quiet = false
 	if err := c.raw.Control(c.look); err != nil {
 		return false

@@ -188,7 +188,7 @@ func (b *Backend) AcquireSure(now time.Time) (*Conn, error) {
 func (b *Backend) reuse(c *Conn, now time.Time) bool {
 	s := b.shared
 	c.idleFor = now.Sub(c.usedAt)
-	old := c.epoch != s.epoch.Load() || c.idleFor > b.pool.cfg.Timeouts.KeepAlive
+	old := c.epoch != s.epoch.Load() || !b.made(c) || c.idleFor > b.pool.cfg.Timeouts.KeepAlive
 	if old || !c.usable() {
 		if !old {
 			s.idle.foundClosed(c.idleFor, now)
@@ -211,11 +211,15 @@ func (b *Backend) AcquireFresh() (*Conn, error) {
 	s := b.shared
 	epoch := s.epoch.Load() // before connecting: what happens to the backend meanwhile voids the connection
 	dialer := net.Dialer{Timeout: b.pool.cfg.Timeouts.Connect, KeepAlive: 30 * time.Second}
+	end := time.Now().Add(dialer.Timeout)
 	nc, err := dialer.Dial("tcp", b.cfg.Address) // with TCP_NODELAY, as Go sets it
 	if err != nil {
 		return nil, newConnectError(b.cfg.Address, err)
 	}
 	c, err := newConn(nc, s, epoch)
+	if err == nil {
+		err = b.dialTLS(c, end)
+	}
 	if err != nil {
 		_ = nc.Close() // the first error is the one to tell
 		return nil, newConnectError(b.cfg.Address, err)

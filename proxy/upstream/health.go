@@ -3,6 +3,7 @@ package upstream
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -59,6 +60,14 @@ func (c *checker) check(stop context.Context) error {
 	conn, err := c.dialer.DialContext(ctx, "tcp", c.backend.cfg.Address)
 	if err != nil {
 		return err
+	}
+	if config := c.backend.cfg.TLS; config != nil {
+		over := tls.Client(conn, config)
+		if err := over.HandshakeContext(ctx); err != nil {
+			_ = conn.Close() // the first error is the one to tell
+			return fmt.Errorf("cannot speak TLS: %w", err)
+		}
+		conn = over
 	}
 	if health.Path == "" {
 		return conn.Close()

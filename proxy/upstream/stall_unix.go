@@ -32,6 +32,9 @@ func (s *Stall) Over(conn net.Conn, n int) bool {
 
 // unsent returns how many bytes the kernel holds that the other side has not acknowledged.
 func unsent(conn net.Conn) (held int, ok bool) {
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = over.NetConn() // below TLS
+	}
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return 0, false
