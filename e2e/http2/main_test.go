@@ -68,8 +68,8 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				h.Add("X-Got-"+name, v)
 			}
 		}
-		n, err := io.Copy(w, r.Body)
-		if err != nil && n == 0 {
+		err := http.NewResponseController(w).EnableFullDuplex()
+		if _, copied := io.Copy(w, r.Body); err != nil || copied != nil {
 			panic(http.ErrAbortHandler)
 		}
 	case "/size":
