@@ -33,7 +33,6 @@ func (x *exchange) refuse(f failure) (next bool) {
 	resp := fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseResponse(resp)
 	resp.SetStatusCode(f.status)
-	resp.Header.SetContentType("text/plain; charset=utf-8")
 	resp.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	if f.retryAfter {
 		resp.Header.Set(fasthttp.HeaderRetryAfter, "1")
@@ -41,7 +40,7 @@ func (x *exchange) refuse(f failure) (next bool) {
 	if f.status == fasthttp.StatusMethodNotAllowed {
 		resp.Header.Set(fasthttp.HeaderAllow, allowedMethods)
 	}
-	resp.SetBodyString(f.sentence + "\n")
+	x.s.routing.Load().Pages.write(resp, f.sentence)
 	return x.answerOurselves(resp)
 }
 

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"time"
 
+	"rehydra/proxy"
 	"rehydra/sessiontier"
 )
 
@@ -43,6 +44,9 @@ type ServerConfig struct {
 	MaxConnections           int `toml:"max_connections"`
 	MaxConnectionsPerClient  int `toml:"max_connections_per_client"`  // from one address; 0 = no limit
 	MaxRequestsPerConnection int `toml:"max_requests_per_connection"` // 0 = no limit
+
+	ErrorPages string      `toml:"error_pages"` // a folder with pages named by status; "" = none
+	Pages      proxy.Pages `toml:"-"`           // of ErrorPages
 }
 
 // AdminConfig is the side that operators see.

@@ -45,6 +45,7 @@ func (c checker) server() {
 	c.between("server.max_header_bytes", s.MaxHeaderBytes, 1024, 1<<20)
 	c.between("server.max_header_count", s.MaxHeaderCount, 1, 10000)
 	c.limits(s)
+	c.pages()
 }
 
 func (c checker) log() {

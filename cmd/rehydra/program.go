@@ -175,7 +175,7 @@ func restartNeeded(old, cfg *Config) error {
 		name     string
 		old, now any
 	}{
-		{"[server]", withoutFront(withoutListen(old.Server)), withoutFront(withoutListen(cfg.Server))},
+		{"[server]", withoutRouting(withoutFront(withoutListen(old.Server))), withoutRouting(withoutFront(withoutListen(cfg.Server)))},
 		{"[log]", old.Log, cfg.Log},
 		{"[store]", withoutKeys(old.Store), withoutKeys(cfg.Store)},
 		{"session.max_state", old.Session.MaxState, cfg.Session.MaxState},
@@ -216,7 +216,7 @@ func (p *program) build(cfg *Config, old *proxy.Routing) (*proxy.Routing, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &proxy.Routing{Table: table, Finder: finder, Tiers: make(map[string]*session.Tier)}
+	r := &proxy.Routing{Table: table, Finder: finder, Tiers: make(map[string]*session.Tier), Pages: cfg.Server.Pages}
 	for i := range cfg.Pools {
 		pool := &cfg.Pools[i]
 		if p.store == nil || pool.Token.IsEmpty() {
