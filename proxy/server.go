@@ -37,6 +37,8 @@ type Routing struct {
 	Finder *jvmroute.Finder
 	// Tiers are the session tiers of the pools that have one, by pool name.
 	Tiers map[string]*session.Tier
+	// Pages are an operator's own for the answers that are ours; nil: sentences.
+	Pages Pages
 }
 
 // Server accepts clients and answers their requests.
@@ -47,6 +49,7 @@ type Server struct {
 	routing atomic.Pointer[Routing]
 	readers sync.Pool // *bufio.Reader
 	buffers sync.Pool // *[]byte of relayBuffer
+	pipes   pipes
 
 	requests atomic.Pointer[map[string]*requestCount] // by pool; the map is replaced, never changed
 	front    atomic.Pointer[Front]
