@@ -53,6 +53,9 @@ func TestBadInput(t *testing.T) {
 			`2: server.listen: given "", ` + listenWanted, `2: server.listen: given "8080", ` + listenWanted,
 			`2: server.listen: given ":99999", ` + listenWanted, `2: server.listen: given "a b:1", ` + listenWanted,
 			`2: server.listen: given "h:http", ` + listenWanted, `2: server.listen: given "::1:80", ` + listenWanted}},
+		{"sockets of systemd", "[server]\nlisten = [\"systemd:\", \"systemd:a:0\", \"systemd:a\", \"systemd:a\"]\n" + plainPool, []string{
+			`2: server.listen: given "systemd:", wanted "systemd:NAME" with the FileDescriptorName= of a socket unit`,
+			`2: server.listen: given "systemd:a:0", wanted "systemd:NAME" with the FileDescriptorName= of a socket unit`}},
 		{"no address", "[server]\nlisten = []\n" + plainPool, []string{`2: server.listen: given no address, wanted at least one "host:port"`}},
 		{"an address twice", "[server]\nlisten = [\"h:1\", \"h:1\", \"h:0\", \"h:0\"]\n[admin]\nlisten = \"h:1\"\n" + plainPool, []string{
 			`2: server.listen: given "h:1" twice, wanted different addresses`,

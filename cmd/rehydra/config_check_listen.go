@@ -17,7 +17,7 @@ func (c checker) addresses() {
 		for _, address := range list {
 			c.listen(path, address)
 			switch by := holder[address]; {
-			case by == "" || strings.HasSuffix(address, ":0"):
+			case by == "" || strings.HasSuffix(address, ":0") || strings.HasPrefix(address, systemdPrefix): // one for each that systemd has
 				holder[address] = path
 			case by == path:
 				c.bad(path, strconv.Quote(address)+" twice", "different addresses")
