@@ -74,7 +74,7 @@ func TestErrorPagesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(cfg.Server.Pages) != 1 || string(cfg.Server.Pages[503]) != "closed" {
-		t.Errorf("the pages are %q", cfg.Server.Pages)
+		t.Errorf("the pages are %v", cfg.Server.Pages)
 	}
 	write("502.html", strings.Repeat("x", mostPage+1))
 	if _, _, err := ParseConfig(file, document); err == nil || !strings.Contains(err.Error(), "502.html has 262145 bytes") {
