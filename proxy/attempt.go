@@ -120,11 +120,8 @@ func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, e
 	default: // it could not be sent again
 		c, err = b.AcquireSure(time.Now())
 	}
-	var ce *upstream.ConnectError
-	if errors.As(err, &ce) {
-		b.ReportConnect(ce)
-	}
 	if err != nil {
+		reportConnect(b, err)
 		return nil, err
 	}
 	x.c.backend.Store(c)
@@ -137,6 +134,14 @@ func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, e
 		return nil, errCut
 	}
 	return c, nil
+}
+
+// reportConnect tells b's state machine that no connection to it was made. What errors.As needs is allocated, here and not in each request.
+func reportConnect(b *upstream.Backend, err error) {
+	var ce *upstream.ConnectError
+	if errors.As(err, &ce) {
+		b.ReportConnect(ce)
+	}
 }
 
 // report tells b's state machine what an attempt saw of it.

@@ -47,6 +47,9 @@ func (x *exchange) flush() error {
 // which stay in x.out: the end is the caller's. Data is passed on as it comes:
 // nothing waits for more while the client could have it.
 func (x *exchange) relayBody(c *upstream.Conn) error {
+	if err := x.spliceBody(c); err != nil {
+		return err
+	}
 	for !x.reply.Done() {
 		if cap(x.out)-len(x.out) < relayBuffer/8 {
 			if err := x.flush(); err != nil {

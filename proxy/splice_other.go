@@ -1,0 +1,11 @@
+//go:build !linux
+
+package proxy
+
+import "rehydra/proxy/upstream"
+
+// pipes is of use on Linux only.
+type pipes struct{}
+
+// spliceBody leaves every body to relayBody.
+func (x *exchange) spliceBody(*upstream.Conn) error { return nil }
