@@ -330,7 +330,7 @@ func TestBatch(t *testing.T) {
 		if !bytes.Equal(got.Bytes(), want) {
 			t.Errorf("round %d: %d bytes went out, want %d as they were", round, got.Len(), len(want))
 		}
-		if !b.empty() || cap(b.copied) > keepRoom {
+		if !b.empty() || cap(b.copied) > keepBatch {
 			t.Errorf("round %d: left %d bytes and room for %d", round, len(b.copied), cap(b.copied))
 		}
 	}

@@ -100,14 +100,14 @@ func TestLyingNode(t *testing.T) {
 			for i := range 20 {
 				all.Go(func() {
 					k := key(fmt.Sprint("k", i))
-					if r, err := p.Lookup(ctxFor(t, 10*time.Second), k); err == nil {
+					if r, err := p.Lookup(ctxFor(t, 2*time.Second), k); err == nil {
 						t.Errorf("a look-up returned version %s with state %q", r.Version, r.State)
 					}
-					if r, err := p.Claim(ctxFor(t, 10*time.Second), k, "node2"); err == nil {
+					if r, err := p.Claim(ctxFor(t, 2*time.Second), k, "node2"); err == nil {
 						t.Errorf("a claim returned version %s with state %q", r.Version, r.State)
 					}
 					// A write is believed where the answer cannot be told from a good one; it must end in time.
-					if err := p.Save(ctxFor(t, 10*time.Second), k, rec("1.2", "node1", "mine")); err != nil && !errors.Is(err, ErrUnavailable) {
+					if err := p.Save(ctxFor(t, 2*time.Second), k, rec("1.2", "node1", "mine")); err != nil && !errors.Is(err, ErrUnavailable) {
 						t.Errorf("Save: %v", err)
 					}
 				})
@@ -166,6 +166,9 @@ func TestLibraryIsAsExpected(t *testing.T) {
 	conn := list.Type.Elem().Elem().Elem()
 	if conn.NumField() != 2 {
 		t.Errorf("a connection has %d fields, want 2", conn.NumField())
+	}
+	if id, ok := reflect.TypeFor[memcache.Item]().FieldByName("casid"); !ok || id.Type.Kind() != reflect.Uint64 {
+		t.Errorf("an item's id is %v, want a uint64", id.Type)
 	}
 	for name, want := range map[string]reflect.Type{"nc": reflect.TypeFor[net.Conn](), "addr": reflect.TypeFor[*memcache.Addr]()} {
 		if f, ok := conn.FieldByName(name); !ok || f.Type != want {

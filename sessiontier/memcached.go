@@ -41,10 +41,10 @@ type link struct {
 	limits memcachedLimits
 }
 
-// heldItem is what a memcached token holds.
+// heldItem is what a memcached token holds. It is not changed once the token is there.
 type heldItem struct {
 	link *link
-	item *memcache.Item // without its value
+	item memcache.Item // without its value
 }
 
 // newMemcached returns the store at address (host:port, or the path of a socket). It connects on first use.
@@ -61,7 +61,7 @@ func (s *memcachedStore) get(key string) ([]byte, token, error) {
 			return err
 		}
 		value, item.Value = item.Value, nil
-		tok, err = l.tokenOf(item)
+		tok, err = l.tokenOf(&heldItem{link: l, item: *item})
 		return err
 	})
 	return value, tok, err
@@ -90,22 +90,21 @@ func (s *memcachedStore) write(key string, value []byte, expires int32, old toke
 		if room := l.limits.maxValue(key); len(value) > room {
 			return fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, len(value), room)
 		}
-		var item memcache.Item
-		write := l.conns.client.Add
+		held, write := &heldItem{link: l}, l.conns.client.Add
 		if !old.isZero() {
-			held := old.held.(heldItem)
-			if held.link != l {
+			before := old.held.(*heldItem)
+			if before.link != l {
 				return errConflict // the server may be another by now: read again
 			}
-			item, write = *held.item, l.conns.client.CompareAndSwap
+			held.item, write = before.item, l.conns.client.CompareAndSwap
 		}
-		item.Key, item.Value, item.Expiration = key, value, expires
-		if err := l.conns.use(func() error { return write(&item) }); err != nil {
+		held.item.Key, held.item.Value, held.item.Expiration = key, value, expires
+		if err := l.conns.use(func() error { return write(&held.item) }); err != nil {
 			return err
 		}
-		item.Value = nil
+		held.item.Value = nil
 		var err error
-		tok, err = l.tokenOf(&item)
+		tok, err = l.tokenOf(held)
 		return err
 	})
 	if errors.Is(err, errMiss) {
@@ -244,12 +243,12 @@ func ignoreMiss(err error) error {
 
 // tokenOf makes a token of an item that was just read or written. The library hides the id; it must be seen nevertheless, since a
 // compare-and-swap with id 0 overwrites whatever is there.
-func (l *link) tokenOf(item *memcache.Item) (token, error) {
-	id := reflect.ValueOf(item).Elem().FieldByName("casid").Uint()
+func (l *link) tokenOf(held *heldItem) (token, error) {
+	id := l.conns.idOf(&held.item)
 	if id == 0 {
 		return token{}, fmt.Errorf("%w: it answered without a compare-and-swap id", errRefused)
 	}
-	return token{id: id, held: heldItem{link: l, item: item}}, nil
+	return token{id: id, held: held}, nil
 }
 
 // guard runs one exchange; a panic of the library, which a malformed reply can cause, becomes an error.

@@ -27,6 +27,7 @@ type connPool struct {
 	lanes  lanes
 	list   reflect.Value // the client's idle connections: a channel of pointers to its own type
 	idle   atomic.Int64  // connections in the list that no exchange is about to take
+	idAt   uintptr       // where an item has its compare-and-swap id
 }
 
 // newConnPool returns a pool of at most idle streams, for replies of at most limit bytes after their heads; it connects on first use. running ends when
@@ -37,6 +38,11 @@ func newConnPool(address string, timeout time.Duration, idle int, limit int64, r
 	p.client = memcache.NewFromServers(oneServer{p.addr})
 	p.client.SetTimeout(timeout)
 	p.client.SetMaxIdleConnsPerAddr(idle)
+	id, ok := reflect.TypeFor[memcache.Item]().FieldByName("casid")
+	if !ok || id.Type.Kind() != reflect.Uint64 {
+		panic("the memcache library is not the one that this was written for")
+	}
+	p.idAt = id.Offset
 	lists := open(reflect.ValueOf(p.client).Elem(), "freeconn")
 	p.list = reflect.MakeChan(lists.Type().Elem(), idle)
 	lists.SetMapIndex(reflect.ValueOf(p.addr.String()), p.list)
@@ -73,6 +79,11 @@ func (s oneServer) Servers() ([]*memcache.Addr, error) { return []*memcache.Addr
 func open(of reflect.Value, field string) reflect.Value {
 	f := of.FieldByName(field)
 	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
+}
+
+// idOf is the compare-and-swap id of an item that was just read or written.
+func (p *connPool) idOf(item *memcache.Item) uint64 {
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(item), p.idAt))
 }
 
 // use runs one exchange of the library with a connection of ours: as many are in the list as there are exchanges about to take one.

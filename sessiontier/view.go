@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 )
 
 // entry is what one node answered about one session.
@@ -160,22 +162,18 @@ func (v *view) live(copies int) (*envelope, error) {
 // fan runs op for each of the nodes at once and returns the results in their order; missing stands for those that had none when ctx
 // ended. Those go on in the background, bounded by the nodes' time-outs, and the tier waits for them when it closes.
 func fan[R any](ctx context.Context, t *Tier, nodes []int, missing R, op func(context.Context, int) R) []R {
-	results := make([]R, len(nodes))
-	for at := range results {
-		results[at] = missing
+	g := &gathering[R]{done: make(chan struct{}, 1)}
+	g.results = g.room[:0]
+	for range nodes {
+		g.results = append(g.results, missing)
 	}
 	if t.local {
 		if len(nodes) == 1 && t.enter() {
-			results[0] = op(ctx, nodes[0])
+			g.results[0] = op(ctx, nodes[0])
 			t.running.Done()
 		}
-		return results
+		return g.results
 	}
-	type numbered struct {
-		at int
-		r  R
-	}
-	done := make(chan numbered, len(nodes))
 	started := 0
 	for at, i := range nodes {
 		if !t.enter() {
@@ -184,16 +182,45 @@ func fan[R any](ctx context.Context, t *Tier, nodes []int, missing R, op func(co
 		started++
 		go func() {
 			defer t.running.Done()
-			done <- numbered{at, op(ctx, i)}
+			g.put(at, op(ctx, i))
 		}()
 	}
-	for range started {
-		select {
-		case r := <-done:
-			results[r.at] = r.r
-		case <-ctx.Done():
-			return results
-		}
+	return g.wait(ctx, started)
+}
+
+// gathering is where the results of a fan come together. Whoever waits is woken once, by the last of them.
+type gathering[R any] struct {
+	mu      sync.Mutex
+	results []R
+	room    [2]R // for results, most often
+	come    int  // results; those awaited, with a minus, as soon as it is known how many they are
+	done    chan struct{}
+}
+
+func (g *gathering[R]) put(at int, r R) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.results[at] = r
+	if g.come++; g.come == 0 {
+		g.done <- struct{}{}
 	}
-	return results
+}
+
+// wait returns the results when all that were started have come or ctx ends. What comes later is not seen.
+func (g *gathering[R]) wait(ctx context.Context, started int) []R {
+	g.mu.Lock()
+	g.come -= started
+	all := g.come == 0
+	g.mu.Unlock()
+	if all {
+		return g.results
+	}
+	select {
+	case <-g.done:
+		return g.results
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.results)
 }
