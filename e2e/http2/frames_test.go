@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,7 +141,7 @@ func TestMalformed(t *testing.T) {
 		{"another Host", []string{"host: other.test"}, ""},
 		{"a length without a body", []string{"content-length: 5"}, "400"},
 		{"two lengths", []string{"content-length: 0", "content-length: 0"}, "400"},
-		{"a header list that is too long", []string{"x-a: " + strings.Repeat("x", 9000)}, "431"},
+		{"a header list that is too long", slices.Repeat([]string{"x-a: " + strings.Repeat("x", 1800)}, 5), "431"},
 		{"one that is far too long", []string{"x-a: " + strings.Repeat("x", 60000)}, ""},
 	} {
 		w := c.wire()
