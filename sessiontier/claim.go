@@ -52,6 +52,10 @@ func (c *claim) run(ctx context.Context) (*envelope, error) {
 	for attempt := range maxClaimAttempts {
 		v := c.look(ctx)
 		generation, err := c.rebase(v)
+		if errors.Is(err, ErrUnavailable) && attempt < maxAsks && c.t.mayAnswer(v) && pause(ctx, attempt) == nil {
+			c.failed = 0 // they were only late
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ type Config struct {
 	Timeout      time.Duration // of connecting to a node, and of one exchange; 100 ms
 	Retry        time.Duration // between two probes of a node; 1 s
 	MaxState     int           // bytes of state that are kept at all; 1,000,000
-	Connections  int           // exchanges at once, and so connections, with one node; 64
+	Connections  int           // exchanges at once with one node, on few connections that they share; 64
 
 	EmbeddedBytes int64 // memory of the embedded store; 256 MiB
 

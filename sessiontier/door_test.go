@@ -18,13 +18,14 @@ type door struct {
 	mu     sync.Mutex
 	listen net.Listener // nil while it is shut
 	conns  map[net.Conn]bool
+	held   chan struct{} // nil: what is asked gets through
 	all    sync.WaitGroup
 }
 
 func openDoor(t *testing.T, to string) *door {
 	d := &door{t: t, at: "127.0.0.1:0", to: to, conns: map[net.Conn]bool{}}
 	d.open()
-	t.Cleanup(d.shut)
+	t.Cleanup(func() { d.let(); d.shut() })
 	return d
 }
 
@@ -79,7 +80,7 @@ func (d *door) pass(c net.Conn) {
 	d.mu.Unlock()
 	var there sync.WaitGroup
 	there.Go(func() {
-		_, _ = io.Copy(s, c) // ends with either of them
+		_, _ = io.Copy(s, &heldReader{d, c}) // ends with either of them
 		s.Close()
 	})
 	_, _ = io.Copy(c, s)
@@ -89,6 +90,40 @@ func (d *door) pass(c net.Conn) {
 	defer d.mu.Unlock()
 	delete(d.conns, c)
 	delete(d.conns, s)
+}
+
+// hold keeps back what servers are asked, from now on; connections stay.
+func (d *door) hold() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held = make(chan struct{})
+}
+
+// let ends hold.
+func (d *door) let() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held != nil {
+		close(d.held)
+		d.held = nil
+	}
+}
+
+// heldReader reads from a connection when nothing is held back.
+type heldReader struct {
+	d *door
+	c net.Conn
+}
+
+func (r *heldReader) Read(p []byte) (int, error) {
+	n, err := r.c.Read(p)
+	r.d.mu.Lock()
+	held := r.d.held
+	r.d.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	return n, err
 }
 
 // startBehindDoors is startServers with a door before each.

@@ -9,7 +9,8 @@ import (
 // Lookup returns the newest version of a session that any node holds. It asks all of them at once.
 //
 // ErrNotFound: there is none (remembered for a second, so that guessed ids cost the nodes nothing). ErrEnded: a tombstone is newer than
-// every version. ErrUnavailable: no node that answered holds one, and as many nodes as there are copies, or more, did not answer. A
+// every version. ErrUnavailable: no node that answered holds one, and as many nodes as there are copies, or more, did not answer; those that are
+// only late are asked again until ctx ends. A
 // copy that fails its checksum or its seal, belongs to another key, or is older than what this tier stored counts as absent, is logged and counted. ErrBadKey. The state returned is
 // the caller's.
 func (t *Tier) Lookup(ctx context.Context, k Key) (Record, error) {
@@ -24,7 +25,7 @@ func (t *Tier) Lookup(ctx context.Context, k Key) (Record, error) {
 	begun := t.unknown.begin(storeKey)
 	t.counters.lookups.Add(1)
 	known, _ := t.handles.get(storeKey) // before: what is saved meanwhile is not older than what is read
-	e, err := t.look(ctx, k, storeKey, t.rank(storeKey)).live(t.copies)
+	e, err := t.lookLive(ctx, k, storeKey)
 	if err != nil {
 		if errors.Is(err, ErrNotFound) {
 			t.unknown.note(storeKey, begun)

@@ -19,7 +19,7 @@ import (
 type memcachedStore struct {
 	address      string
 	timeout      time.Duration // of connecting, and of each exchange
-	idle         int           // exchanges at once, and connections kept open
+	idle         int           // exchanges at once
 	maxValueSize int           // bytes of the largest state that is kept
 	now          func() time.Time
 

@@ -88,9 +88,9 @@ func (n *node) use(ctx context.Context, exchange func() error) error {
 	return nil
 }
 
-// slotPatience is how long an exchange waits for a slot, in time-outs of the node, if the caller's ctx does not end before. A herd of sessions
-// must wait its turn rather than be told that the store does not answer; when the node goes down, those who wait find out one after the
-// other as the slots come free.
+// slotPatience is how long an exchange waits for a slot, in time-outs of the node, for a caller without a time limit; others wait as long as they
+// have time. A herd of sessions must wait its turn rather than be told that the store does not answer; when the node goes down, those
+// who wait find out one after the other as the slots come free.
 const slotPatience = 20
 
 func (n *node) takeSlot(ctx context.Context) error {
@@ -99,15 +99,16 @@ func (n *node) takeSlot(ctx context.Context) error {
 		return nil
 	default:
 	}
-	wait := time.NewTimer(slotPatience * n.timeout)
-	defer wait.Stop()
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, slotPatience*n.timeout)
+		defer cancel()
+	}
 	select {
 	case n.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("node %q: %w: %w", n.name, errBusy, ctx.Err())
-	case <-wait.C:
-		return fmt.Errorf("node %q: %w", n.name, errBusy)
 	}
 }
 
