@@ -131,6 +131,7 @@ type PoolConfig struct {
 	TokenFile          string          `toml:"token_file"`
 	Timeout            TimeoutConfig   `toml:"timeout"`
 	Health             HealthConfig    `toml:"health"`
+	TLS                PoolTLSConfig   `toml:"tls"`
 	Backends           []BackendConfig `toml:"backend"`
 }
 
@@ -157,6 +158,7 @@ type BackendConfig struct {
 	Route      string `toml:"route"` // Tomcat's jvmRoute
 	URL        string `toml:"url"`
 	Address    string `toml:"-"` // host:port of URL
+	Secure     bool   `toml:"-"` // URL begins with https
 	Weight     int    `toml:"weight"`
 	Activation string `toml:"activation"` // "active", "disabled" or "stopped"
 	Distance   int    `toml:"distance"`

@@ -29,6 +29,7 @@ func (c checker) pools() {
 		c.pool(path, p)
 		c.match(path+".match", p, patterns)
 		c.backends(path, p)
+		c.poolTLS(path, &c.cfg.Pools[i])
 	}
 }
 
@@ -139,10 +140,10 @@ func (c checker) backends(poolPath string, p PoolConfig) {
 func (c checker) backend(path string, b *BackendConfig, routes map[string]bool) {
 	if b.URL == "" && !c.has(path+".url") {
 		c.missing(path+".url", path, `"http://host:port"`)
-	} else if address, err := backendAddress(b.URL); err != nil {
+	} else if address, secure, err := backendAddress(b.URL); err != nil {
 		c.bad(path+".url", withoutUser(b.URL), err.Error())
 	} else {
-		b.Address = address
+		b.Address, b.Secure = address, secure
 	}
 	c.between(path+".weight", b.Weight, 1, 1000)
 	c.oneOf(path+".activation", b.Activation, "active", "disabled", "stopped")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -96,34 +97,32 @@ func isHost(s string) bool {
 	return len(s) <= 253
 }
 
-// backendAddress returns host:port of a backend's URL. Its error is what is wanted.
-func backendAddress(raw string) (string, error) {
-	const wanted = `"http://host:port" without user, path or query`
+// backendAddress returns host:port of a backend's URL, and whether TLS is spoken there. Its error is what is wanted.
+func backendAddress(raw string) (address string, secure bool, err error) {
+	const wanted = `"http://host:port" or "https://host:port" without user, path or query`
 	u, err := url.Parse(raw)
 	if err != nil {
-		return "", wantedError(wanted)
-	}
-	switch u.Scheme {
-	case "http":
-	case "https":
-		return "", wantedError(`"http://host:port": TLS to backends comes in a later version`)
-	case "ajp":
-		return "", wantedError(`"http://host:port": AJP comes in a later version`)
-	default:
-		return "", wantedError(wanted)
-	}
-	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || (u.Path != "" && u.Path != "/") || u.Opaque != "" {
-		return "", wantedError(wanted)
+		return "", false, wantedError(wanted)
 	}
 	port := u.Port()
-	if port == "" {
-		port = "80"
+	switch u.Scheme {
+	case "http":
+		port = cmp.Or(port, "80")
+	case "https":
+		port, secure = cmp.Or(port, "443"), true
+	case "ajp":
+		return "", false, wantedError(`"http://host:port": AJP comes in a later version`)
+	default:
+		return "", false, wantedError(wanted)
 	}
-	address := net.JoinHostPort(u.Hostname(), port)
+	if u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || (u.Path != "" && u.Path != "/") || u.Opaque != "" {
+		return "", false, wantedError(wanted)
+	}
+	address = net.JoinHostPort(u.Hostname(), port)
 	if badAddress(address, 1) {
-		return "", wantedError(wanted)
+		return "", false, wantedError(wanted)
 	}
-	return address, nil
+	return address, secure, nil
 }
 
 // withoutUser returns a quoted URL without the user and password it may hold.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net"
+
 	"rehydra/jvmroute"
 	"rehydra/proxy"
 	"rehydra/proxy/session"
@@ -103,10 +105,18 @@ func poolConfig(p *PoolConfig) (upstream.Config, error) {
 		if err != nil {
 			return c, err
 		}
-		c.Backends = append(c.Backends, upstream.BackendConfig{
+		backend := upstream.BackendConfig{
 			Route: b.Route, Address: b.Address, Weight: b.Weight, Activation: activation,
 			Distance: b.Distance, Domain: b.Domain, Redirect: b.Redirect,
-		})
+		}
+		if b.Secure {
+			host, _, err := net.SplitHostPort(b.Address)
+			if err != nil {
+				return c, err
+			}
+			backend.TLS = p.TLS.config(host)
+		}
+		c.Backends = append(c.Backends, backend)
 	}
 	return c, nil
 }

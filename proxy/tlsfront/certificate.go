@@ -21,6 +21,9 @@ type Certificate struct {
 	pair tls.Certificate
 }
 
+// Pair returns it for use by crypto/tls.
+func (c *Certificate) Pair() tls.Certificate { return c.pair }
+
 // Load reads a certificate and the chain below it from one PEM file, and its key (PKCS #1, PKCS #8 or SEC 1, not encrypted) from
 // another, which may be the same. An error says which of the files is to blame and why, without showing any of the key.
 func Load(certificateFile, keyFile string) (*Certificate, error) {
