@@ -91,7 +91,7 @@ func nodeMetrics() []family[*sessiontier.NodeStats] {
 			read: func(n node) float64 { return float64(n.Heals) }},
 		{name: "store_node_errors_total", kind: counter, help: "Exchanges with the store node that failed.",
 			read: func(n node) float64 { return float64(n.Errors) }},
-		{name: "store_node_connections_in_use", kind: gauge, help: "Connections to the store node that have an exchange now.",
+		{name: "store_node_connections_in_use", kind: gauge, help: "Exchanges with the store node that run now; they share connections.",
 			read: func(n node) float64 { return float64(n.Exchanges) }},
 		{name: "store_node_ends_pending", kind: gauge, help: "Marks of ended sessions that wait for the node to come back.",
 			read: func(n node) float64 { return float64(n.PendingEnds) }},
