@@ -46,6 +46,7 @@ type indexEntry struct {
 // known is what the index holds of one session.
 type known struct {
 	app        string
+	id         string  // as the session was reported last
 	epoch      uint64  // of the backend where it was last seen, then: no two have the same; 0: nowhere yet
 	stored     Version // known to be in the store; zero: not known
 	incomplete bool    // stored on fewer nodes than configured
@@ -60,6 +61,14 @@ type known struct {
 // since it was last seen.
 func (k *known) alive(now time.Time) bool {
 	return k.ttl <= 0 || now.Sub(k.seenAt) < k.ttl
+}
+
+// familiar is what an answer for the session base is likely to say again.
+func (k *known) familiar(base []byte) familiar {
+	if k.id == "" {
+		return familiar{app: k.app}
+	}
+	return familiar{id: k.id, base: k.id[:len(base)], app: k.app}
 }
 
 // at reports whether the session was seen at b since b was last out.
@@ -79,6 +88,10 @@ func newIndex() *index {
 
 func (x *index) shard(base []byte) *indexShard {
 	return &x.shards[maphash.Bytes(x.seed, base)%indexShards]
+}
+
+func (x *index) shardOf(base string) *indexShard {
+	return &x.shards[maphash.String(x.seed, base)%indexShards]
 }
 
 // find returns what is known of the session base of the app that answers path, as
@@ -107,7 +120,7 @@ func (x *index) find(base, path []byte, now time.Time) (k known, certain, ok boo
 
 // get returns what is known of a session by its key.
 func (x *index) get(key Key) (known, bool) {
-	s := x.shard([]byte(key.BaseID))
+	s := x.shardOf(key.BaseID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.entries[key.BaseID]; e != nil {
@@ -120,10 +133,28 @@ func (x *index) get(key Key) (known, bool) {
 	return known{}, false
 }
 
+// change changes what is known of a session, if anything is.
+func (x *index) change(key Key, now time.Time, change func(*known)) {
+	s := x.shardOf(key.BaseID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[key.BaseID]
+	if e == nil {
+		return
+	}
+	e.used = now.Unix()
+	for i := range e.apps {
+		if e.apps[i].app == key.App {
+			change(&e.apps[i])
+			return
+		}
+	}
+}
+
 // update changes what is known of a session, starting from nothing if need be.
 func (x *index) update(key Key, now time.Time, change func(*known)) {
 	x.addApp(key.App)
-	s := x.shard([]byte(key.BaseID))
+	s := x.shardOf(key.BaseID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key.BaseID]
@@ -164,7 +195,7 @@ func (s *indexShard) makeRoom() {
 
 // forget drops what is known of a session.
 func (x *index) forget(key Key) {
-	s := x.shard([]byte(key.BaseID))
+	s := x.shardOf(key.BaseID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entries[key.BaseID]

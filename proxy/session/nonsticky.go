@@ -120,8 +120,11 @@ func (p *Plan) began() began {
 // be stored. In non-sticky mode an answer may say so of a session that it did not change:
 // another backend has it by now.
 func (t *Tier) superseded(r *Report) bool {
+	if !t.cfg.NonSticky {
+		return false
+	}
 	k, ok := t.index.get(t.key(r.App, r.Base))
-	return ok && t.cfg.NonSticky && r.Version.Compare(k.stored) < 0
+	return ok && r.Version.Compare(k.stored) < 0
 }
 
 // replaced reports whether what a read found (told; zero: nothing) is not what the request

@@ -88,9 +88,9 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 		}
 		r.Kind = StateSame
 		key := t.key(r.App, r.Base)
-		t.noteAt(key, r.epoch, r.TTL)
+		t.noteAt(key, r)
 		if k, ok := t.index.get(key); ok {
-			t.renewIfDue(key, &k, k.ttl)
+			t.renewIfDue(key, &k, k.ttl, t.cfg.Now())
 		}
 		return t.forgetWas(ctx, r)
 	case 410:

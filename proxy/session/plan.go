@@ -25,6 +25,7 @@ type Plan struct {
 	ids    []jvmroute.Candidate // in the order in which a container tries them
 	id     []byte               // what Rehydra-Id says; nil: the client sent no usable id
 	app    string               // the app that the backend named, or that is known; "" not known
+	known  familiar             // what the answer is likely to name again
 	st     standing             // what Rehydra-Have and -State say
 	alive  bool                 // the session was known to live when the request came
 	lock   heldLock             // of non-sticky mode, as stay
@@ -48,7 +49,7 @@ func (t *Tier) Plan(p *Plan, ids []jvmroute.Candidate, method, host, target, pat
 	if t == nil || t.cfg.Ignore != nil && t.cfg.Ignore.Match(path) {
 		return false
 	}
-	*p = Plan{t: t, at: place{host: host, target: target}, method: method, path: path, ids: jvmroute.TomcatOrder(ids)}
+	p.t, p.at, p.method, p.path, p.ids = t, place{host: host, target: target}, method, path, jvmroute.TomcatOrder(ids)
 	return true
 }
 
@@ -79,6 +80,7 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend, tried []*upstream.B
 		p.st.have = HaveAsk
 		return nil
 	}
+	p.known = k.familiar(base)
 	if certain {
 		p.alive, p.app = k.alive(now), k.app
 	}
@@ -220,9 +222,7 @@ func (p *Plan) AppendFields(dst []byte) []byte {
 	if p.t == nil {
 		return dst
 	}
-	dst = append(dst, FieldTier+": "...)
-	dst = append(dst, p.t.cfg.Token...)
-	dst = append(dst, "\r\n"...)
+	dst = append(dst, p.t.tierLine...)
 	if p.id == nil {
 		return dst
 	}

@@ -53,7 +53,7 @@ func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) 
 		p.noSession()
 		return Never
 	}
-	if err := p.report.read(f); err != nil {
+	if err := p.report.read(f, p.known); err != nil {
 		p.warn(b, err)
 		return p.ask(newID)
 	}
@@ -102,7 +102,7 @@ func (p *Plan) Trailers(b *upstream.Backend, f Fields) {
 		return
 	}
 	head := p.report
-	if err := p.report.read(f); err != nil {
+	if err := p.report.read(f, p.known); err != nil {
 		p.warn(b, err)
 		p.report = head
 		return
@@ -118,11 +118,11 @@ func (p *Plan) warn(b *upstream.Backend, err error) {
 }
 
 // read takes a report and the state beside it out of f.
-func (r *Report) read(f Fields) error {
+func (r *Report) read(f Fields, known familiar) error {
 	if f.Sessions > 1 || f.States > 1 {
 		return errTwice
 	}
-	next, err := ParseReport(f.Session)
+	next, err := parseReport(f.Session, known)
 	if err != nil {
 		return err
 	}

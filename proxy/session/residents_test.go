@@ -12,7 +12,7 @@ import (
 )
 
 // backends are two backends that nobody connects to.
-func backends(t *testing.T) (b1, b2 *upstream.Backend) {
+func backends(t testing.TB) (b1, b2 *upstream.Backend) {
 	t.Helper()
 	table, err := upstream.NewTable([]upstream.Config{{Name: "shop", Backends: []upstream.BackendConfig{
 		{Route: "node1", Address: "127.0.0.1:1", Weight: 1}, {Route: "node2", Address: "127.0.0.1:2", Weight: 1},

@@ -43,9 +43,11 @@ func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
 	}
 	r.began, r.continued = p.began(), p.continues(r.Base)
 	var err error
-	if r.Kind == StatePull || r.Kind == StateSame && !p.t.superseded(r) && !p.t.isStored(r) {
+	switch {
+	case r.Kind == StateSame && p.t.isUnchanged(r):
+	case r.Kind == StatePull, r.Kind == StateSame && !p.t.superseded(r):
 		err = p.t.ask(b, r, p.at)
-	} else {
+	default:
 		err = p.t.settle(ctx, b, r)
 	}
 	p.conclude(b, err)
@@ -75,7 +77,7 @@ func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report) error
 	case StateGone:
 		return t.end(ctx, r)
 	case StateSame:
-		t.noteAt(t.key(r.App, r.Base), r.epoch, r.TTL)
+		t.noteAt(t.key(r.App, r.Base), r)
 		return nil
 	default:
 		return t.save(ctx, b, r)
@@ -156,28 +158,34 @@ func (t *Tier) untold(b *upstream.Backend, r *Report) error {
 	return errUnread
 }
 
-// isStored reports whether the version in r is known to be stored, and renews
-// the copies when it is time.
-func (t *Tier) isStored(r *Report) bool {
-	key := t.key(r.App, r.Base)
-	k, ok := t.index.get(key)
-	if !ok || k.stored.Compare(r.Version) != 0 {
-		return false
+// isUnchanged reports whether the version in r is known to be stored, notes the answer, and renews
+// the copies when it is time. It is all that an unchanged session takes.
+func (t *Tier) isUnchanged(r *Report) (stored bool) {
+	key, now, returns := t.key(r.App, r.Base), t.cfg.Now(), t.store.Returns()
+	var found known
+	t.index.change(key, now, func(k *known) {
+		switch {
+		case k.stored != r.Version:
+		case k.returns != returns:
+			// A node came back since, perhaps empty. The state is asked for without
+			// If-None-Match, and stored.
+			k.stored = Version{}
+		default:
+			stored = true
+			k.reported(r, now)
+			found = *k
+		}
+	})
+	if stored {
+		t.renewIfDue(key, &found, r.TTL, now)
 	}
-	if k.returns != t.store.Returns() {
-		// A node came back since, perhaps empty. The state is asked for without
-		// If-None-Match, and stored.
-		t.index.update(key, t.cfg.Now(), func(k *known) { k.stored = Version{} })
-		return false
-	}
-	t.renewIfDue(key, &k, r.TTL)
-	return true
+	return stored
 }
 
 // renewIfDue sees to it that copies which are not written, since the session does not change, outlive it, and that missing ones are
 // made again.
-func (t *Tier) renewIfDue(key Key, k *known, ttl time.Duration) {
-	age := t.cfg.Now().Sub(k.storedAt)
+func (t *Tier) renewIfDue(key Key, k *known, ttl time.Duration, now time.Time) {
+	age := now.Sub(k.storedAt)
 	due := age >= renewUnlimited
 	if ttl > 0 {
 		due = age >= ttl/renewPart
@@ -225,7 +233,7 @@ func (t *Tier) renew(key Key) {
 // save stores the state in r: before it returns in sync mode, later in async mode.
 func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 	key := t.key(r.App, r.Base)
-	t.noteAt(key, r.epoch, r.TTL)
+	t.noteAt(key, r)
 	t.handoffs.confirm(key, r.Version)
 	if len(r.State) > t.cfg.MaxState {
 		t.log.Warn().Str("app", r.App).Str("session", Shorten(r.Base)).Str("backend", b.Route()).

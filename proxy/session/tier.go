@@ -50,8 +50,9 @@ type Observer interface{ Observe(seconds float64) }
 // Tier keeps the sessions of one pool. It is safe for concurrent use.
 type Tier struct {
 	*shared
-	cfg Config
-	log zerolog.Logger
+	cfg      Config
+	tierLine string // Rehydra-Tier, as every request carries it
+	log      zerolog.Logger
 }
 
 // shared is what goes on when a pool gets another configuration: what is known
@@ -105,7 +106,7 @@ func (s *shared) tier(cfg Config, log zerolog.Logger) *Tier {
 		cfg.Now = time.Now
 	}
 	return &Tier{
-		shared: s, cfg: cfg,
+		shared: s, cfg: cfg, tierLine: FieldTier + ": " + cfg.Token + "\r\n",
 		log: log.With().Str("pool", cfg.Pool).Logger().Sample(&zerolog.BurstSampler{Burst: 20, Period: time.Second}),
 	}
 }
@@ -121,10 +122,14 @@ func (t *Tier) Sessions() int { return t.index.size() }
 
 func (t *Tier) key(app, base string) Key { return Key{Pool: t.cfg.Pool, App: app, BaseID: base} }
 
-// noteAt records that an adapter reported the session, on a connection of epoch.
-func (t *Tier) noteAt(key Key, epoch uint64, ttl time.Duration) {
+// noteAt records that an adapter reported the session, on a connection of r.epoch.
+func (t *Tier) noteAt(key Key, r *Report) {
 	now := t.cfg.Now()
-	t.index.update(key, now, func(k *known) { k.epoch, k.seenAt, k.ttl = epoch, now, ttl })
+	t.index.update(key, now, func(k *known) { k.reported(r, now) })
+}
+
+func (k *known) reported(r *Report, now time.Time) {
+	k.id, k.epoch, k.seenAt, k.ttl = r.ID, r.epoch, now, r.TTL
 }
 
 // noteStored records that a version is known to be in the store.

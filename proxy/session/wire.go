@@ -38,13 +38,26 @@ const (
 	StateGone                     // the session ended
 )
 
-var stateNames = map[string]StateKind{
-	"same": StateSame, "inline": StateInline, "late": StateLate, "pull": StatePull, "gone": StateGone,
+// parseState reads the parameter state. It comes with every answer: a switch is faster than a map.
+func parseState(v []byte) (kind StateKind, ok bool) {
+	switch string(v) {
+	case "same":
+		return StateSame, true
+	case "inline":
+		return StateInline, true
+	case "late":
+		return StateLate, true
+	case "pull":
+		return StatePull, true
+	case "gone":
+		return StateGone, true
+	}
+	return StateMissing, false
 }
 
 // Report is what a response says of a session: one Rehydra-Session field and,
 // with StateInline, the Rehydra-State beside it. Its strings and bytes are
-// copies.
+// not those of the field.
 type Report struct {
 	ID      string // the session's id after the request
 	Base    string // up to the first dot of ID
@@ -74,14 +87,38 @@ type Need struct {
 
 var errMalformed = errors.New("malformed")
 
+// familiar is what a report is expected to say again: its strings are used for the
+// same bytes, which saves an unchanged session all allocations.
+type familiar struct {
+	id, base, app string
+}
+
+// idAndBase reads the parameter id. One that is familiar has been found valid before.
+func (f *familiar) idAndBase(v []byte) (id, base string, ok bool) {
+	if f.id != "" && f.id == string(v) {
+		return f.id, f.base, true
+	}
+	id, base = idAndBase(v)
+	return id, base, jvmroute.Valid(v)
+}
+
+func (f *familiar) appOf(v []byte) string {
+	if f.app == string(v) {
+		return f.app
+	}
+	return string(v)
+}
+
 // ParseReport reads the value of Rehydra-Session. Unknown parameters are
 // ignored; one that is missing, given twice or out of range is an error that
 // names the parameter and quotes nothing.
-func ParseReport(value []byte) (Report, error) {
+func ParseReport(value []byte) (Report, error) { return parseReport(value, familiar{}) }
+
+func parseReport(value []byte, known familiar) (Report, error) {
 	var r Report
 	var seen uint8
 	err := eachParameter(value, func(name, v []byte) error {
-		bit, err := r.set(name, v)
+		bit, err := r.set(name, v, &known)
 		if err != nil {
 			return err
 		}
@@ -113,18 +150,18 @@ const (
 	bitState
 )
 
-func (r *Report) set(name, v []byte) (bit uint8, err error) {
+func (r *Report) set(name, v []byte, known *familiar) (bit uint8, err error) {
 	ok := true
 	switch string(name) {
 	case "id":
-		bit, ok = bitID, jvmroute.Valid(v)
-		r.ID, r.Base = idAndBase(v)
+		bit = bitID
+		r.ID, r.Base, ok = known.idAndBase(v)
 	case "was":
 		bit, ok = bitWas, jvmroute.Valid(v)
 		_, r.WasBase = idAndBase(v)
 	case "app":
 		bit, ok = bitApp, validApp(v)
-		r.App = string(v)
+		r.App = known.appOf(v)
 	case "version":
 		bit = bitVersion
 		r.Version, ok = ParseVersion(v)
@@ -133,7 +170,7 @@ func (r *Report) set(name, v []byte) (bit uint8, err error) {
 		r.TTL, ok = parseSeconds(v)
 	case "state":
 		bit = bitState
-		r.Kind, ok = stateNames[string(v)]
+		r.Kind, ok = parseState(v)
 	}
 	if !ok {
 		return bit, fmt.Errorf("parameter %s: %w", name, errMalformed)
@@ -167,7 +204,8 @@ func ParseNeed(value []byte) (Need, error) {
 
 func idAndBase(v []byte) (id, base string) {
 	b, _ := jvmroute.Split(v)
-	return string(v), string(b)
+	id = string(v)
+	return id, id[:len(b)]
 }
 
 func validApp(v []byte) bool {
@@ -206,7 +244,7 @@ func parseSeconds(v []byte) (time.Duration, bool) {
 // in the contract and compared as they are.
 func eachParameter(s []byte, f func(name, value []byte) error) error {
 	for {
-		s = bytes.TrimLeft(s, " \t")
+		s = skipBlanks(s)
 		eq := bytes.IndexByte(s, '=')
 		if eq <= 0 {
 			return fmt.Errorf("a parameter without a value: %w", errMalformed)
@@ -219,7 +257,7 @@ func eachParameter(s []byte, f func(name, value []byte) error) error {
 		if err := f(name, value); err != nil {
 			return err
 		}
-		rest = bytes.TrimLeft(rest, " \t")
+		rest = skipBlanks(rest)
 		if len(rest) == 0 {
 			return nil
 		}
@@ -228,6 +266,13 @@ func eachParameter(s []byte, f func(name, value []byte) error) error {
 		}
 		s = rest[1:]
 	}
+}
+
+func skipBlanks(s []byte) []byte {
+	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
 }
 
 // parameterValue takes a token or a quoted string off s. A quoted string with a
@@ -240,9 +285,9 @@ func parameterValue(s []byte) (value, rest []byte, ok bool) {
 		}
 		return s[1 : 1+end], s[end+2:], true
 	}
-	end := bytes.IndexAny(s, "; \t\"")
-	if end < 0 {
-		end = len(s)
+	end := 0
+	for end < len(s) && s[end] != ';' && s[end] != ' ' && s[end] != '\t' && s[end] != '"' {
+		end++
 	}
 	return s[:end], s[end:], end > 0
 }
