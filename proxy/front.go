@@ -3,6 +3,8 @@ package proxy
 import (
 	"crypto/tls"
 	"net/netip"
+
+	"rehydra/proxy/tlsfront"
 )
 
 // Front is what clients are spoken to with, and what is believed of them: immutable, and replaced as a whole.
@@ -10,6 +12,8 @@ type Front struct {
 	// TLS is for the listeners of that kind; nil refuses their connections. Its NextProtos are what is spoken: "http/1.1" and,
 	// once the server can, "h2".
 	TLS *tls.Config
+	// Certificates are those of TLS that come from files, for whoever wants to know of them.
+	Certificates []*tlsfront.Certificate
 	// ProxyProtocol holds the peers whose connections begin with a PROXY header, of version 1 or 2, and nobody else's do.
 	ProxyProtocol []netip.Prefix
 	// Trusted holds the peers whose X-Forwarded-* are believed, and passed on with the peer added. All others' are removed.
@@ -29,6 +33,9 @@ type Front struct {
 
 // SetFront replaces the front for connections that are accepted from now on.
 func (s *Server) SetFront(f *Front) { s.front.Store(f) }
+
+// Front returns the front in force. It must not be changed.
+func (s *Server) Front() *Front { return s.front.Load() }
 
 // within reports whether a peer's address is in one of the prefixes.
 func within(prefixes []netip.Prefix, addr netip.Addr) bool {

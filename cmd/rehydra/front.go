@@ -46,6 +46,7 @@ func frontConfig(cfg *Config, tlsAddress string, acme *tlsfront.ACME) (*proxy.Fr
 	for i := range s.TLS.Certificates {
 		certificates = append(certificates, s.TLS.Certificates[i].Loaded)
 	}
+	f.Certificates = certificates
 	f.TLS = tlsfront.Config{
 		Certificates: certificates, Strict: s.TLS.StrictSNI, MinVersion: version,
 		ClientAuth: auth, Clients: s.TLS.Clients, Protocols: s.TLS.protocols(), ACME: acme,

@@ -18,7 +18,7 @@ func newRegistry(p *program) (*prometheus.Registry, error) {
 		Name: metricPrefix + "build_info", Help: "1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": version},
 	}, func() float64 { return 1 })
 	for _, c := range []prometheus.Collector{
-		newCollector(p), p.timings.saves, p.timings.restores, build,
+		newCollector(p), newCertificateCollector(p), p.timings.saves, p.timings.restores, build,
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "rehydra"}),
 	} {
 		if err := registry.Register(c); err != nil {

@@ -26,5 +26,9 @@ func crowdMetrics() []family[*proxy.ConnectionCounts] {
 			read: func(c counts) float64 { return float64(c.Reclaimed) }},
 		{name: "client_connections_turned_away_total", kind: counter, help: "Client connections over server.max_connections_per_client.",
 			read: func(c counts) float64 { return float64(c.TurnedAway) }},
+		{name: "client_handshakes_failed_total", kind: counter, help: "Client connections that were closed since no TLS connection came about.",
+			read: func(c counts) float64 { return float64(c.BadHandshakes) }},
+		{name: "client_proxy_headers_refused_total", kind: counter, help: "Client connections that were closed: their PROXY header was missing or could not be read.",
+			read: func(c counts) float64 { return float64(c.BadProxyHeaders) }},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/rs/zerolog"
 
+	"rehydra/e2e/harness"
 	"rehydra/proxy/session"
 )
 
@@ -77,7 +78,8 @@ func TestMetricsAreDocumented(t *testing.T) {
 		}
 		documented[m[1]] = m[2] + " " + strings.ReplaceAll(strings.TrimSpace(m[3]), "`", "")
 	}
-	p := openTestProgram(t, tieredPool1)
+	certificate := harness.NewAuthority(t).Issue(t, harness.Wanted{Names: []string{"shop.test"}})
+	p := openTestProgram(t, tlsServer(certificate)+tieredPool1)
 	found := map[string]string{}
 	for name, f := range gather(t, p) {
 		var labels []string
