@@ -15,6 +15,7 @@ type Config struct {
 	Server  []string // lines of [server]
 	TLS     *Certificate
 	TLSMore []string // lines of [server.tls], beside the address: a free port of 127.0.0.1
+	Issued  []Issued // certificates that follow the one of TLS, which may be one without files
 	Log     []string // lines of [log]
 	Session []string // lines of [session], beside the token
 	Store   []string // lines of [store]; nil: no such section
@@ -76,7 +77,11 @@ func (c Config) TOML() string {
 	section("[server]", append([]string{fmt.Sprintf("listen = [%q]", listen), `drain_timeout = "5s"`}, c.Server...)...)
 	if c.TLS != nil {
 		section("[server.tls]", append([]string{`listen = ["127.0.0.1:0"]`}, c.TLSMore...)...)
-		section("[[server.tls.certificate]]", fmt.Sprintf("certificate = %q", c.TLS.File), fmt.Sprintf("key = %q", c.TLS.KeyFile))
+		for _, i := range append([]Issued{{Certificate: c.TLS.File, Key: c.TLS.KeyFile}}, c.Issued...) {
+			if i.Certificate != "" {
+				section("[[server.tls.certificate]]", fmt.Sprintf("certificate = %q", i.Certificate), fmt.Sprintf("key = %q", i.Key))
+			}
+		}
 	}
 	section("[admin]", `listen = "127.0.0.1:0"`)
 	if c.Log != nil {
