@@ -30,6 +30,7 @@ func (c *client) loop(s *Server) {
 		}
 		c.setReadLimit(s.limits.KeepAliveTimeout)
 		if s.closing.Load() {
+			c.linger() // it was not told, and may be sending
 			return
 		}
 		c.state.Store(stateIdle)

@@ -114,7 +114,8 @@ func (x *exchange) finish() (next bool) {
 	if !x.closeClient {
 		return true
 	}
-	if !x.body.whole() || x.c.r.Buffered() > 0 || x.unread {
+	// A client that meant to go on may be sending already.
+	if !x.body.whole() || x.c.r.Buffered() > 0 || x.unread || x.req.KeepAlive {
 		x.body.stopPump()
 		x.lingers = true
 	}

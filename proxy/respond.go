@@ -80,6 +80,7 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	x.reply.Reset(c.R, resp.Framing, resp.ContentLength, x.trailerLimits(), true)
 	x.coding = x.responseCoding()
 	x.appendResponseHead()
+	x.body.answering()
 	c.SetReadTimeout(x.pool.Config().Timeouts.Idle)
 	err := x.relayBody(c)
 	if atEnd && trailerTooLong(err) {

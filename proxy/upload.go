@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -139,7 +140,43 @@ type pump struct {
 	done   chan struct{}
 	failed bool        // the client's side failed; u.err says how
 	stop   atomic.Bool // stopPump wants it to end: an error of the client's side is its doing
+
+	last   atomic.Bool // what is left of the body is being written
+
+	mu      sync.Mutex
+	answers bool // the answer is being read, and its time-outs hold
 }
+
+// await lets the answer begin within d from now, unless it has begun.
+func (p *pump) await(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.answers {
+		p.c.SetReadTimeout(d)
+	}
+}
+
+// answering says that the answer has begun: its time-outs are not the upload's to set any more.
+func (u *upload) answering() {
+	p := u.pump
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	p.answers = true
+	p.mu.Unlock()
+	if !p.last.Load() {
+		return
+	}
+	// The backend may have the body whole, and answered before its writer came to say so: the connections can go on.
+	select {
+	case <-p.done:
+	case <-time.After(lastPiece):
+	}
+}
+
+// lastPiece is how long an answer waits for the end of an upload that was about to end.
+const lastPiece = 50 * time.Millisecond
 
 // startPump sends the kept bytes and then the rest of the body to c, in a
 // goroutine that ends with the body, an error, or stopPump.
@@ -161,17 +198,20 @@ func (p *pump) run() {
 	chunked := u.x.req.Framing == http1.FramingChunked
 	buffer := make([]byte, 0, 32<<10)
 	if err := p.send(buffer, u.kept, chunked); err != nil {
-		p.c.SetReadTimeout(earlyAnswer)
+		p.await(earlyAnswer)
 		return
 	}
 	for !u.ended {
 		n, err := u.read(buffer[chunkRoom : cap(buffer)-2])
+		if u.source.Done() {
+			p.last.Store(true)
+		}
 		if n > 0 {
 			u.keep(buffer[chunkRoom : chunkRoom+n])
 			if p.sendInPlace(buffer, n, chunked) != nil {
 				// The backend takes no more. It may have answered: that is read
 				// by whoever waits for the answer, for a short while.
-				p.c.SetReadTimeout(earlyAnswer)
+				p.await(earlyAnswer)
 				return
 			}
 		}
@@ -187,11 +227,11 @@ func (p *pump) run() {
 	}
 	if chunked {
 		if _, err := p.c.Write([]byte("0\r\n\r\n")); err != nil {
-			p.c.SetReadTimeout(earlyAnswer)
+			p.await(earlyAnswer)
 			return
 		}
 	}
-	p.c.SetReadTimeout(p.after)
+	p.await(p.after)
 }
 
 // earlyAnswer is how long an answer is looked for after the backend stopped
@@ -248,12 +288,26 @@ func (u *upload) stopPump() {
 	default:
 		u.pump.stop.Store(true)
 		_ = u.pump.c.Close()
-		_ = u.x.c.raw.SetReadDeadline(time.Unix(1, 0)) // in the past: a read that waits ends
-		<-u.pump.done
+		u.pump.wake()
 		u.x.c.read.reset()
 		u.lost = true
 	}
 	u.pump = nil
+}
+
+// wake ends a read that waits for the client, and returns when the pump has ended. A read that is about to begin sets a deadline
+// of its own after this one: it is set again until none is left.
+func (p *pump) wake() {
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		_ = p.u.x.c.raw.SetReadDeadline(time.Unix(1, 0)) // in the past
+		select {
+		case <-p.done:
+			return
+		case <-again.C:
+		}
+	}
 }
 
 // pumping reports whether the body is still on its way.

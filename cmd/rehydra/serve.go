@@ -130,10 +130,25 @@ func (r *service) reload() {
 	r.log.Logger.Info().Strs("listen", r.program.Addresses()).Str("admin", r.program.AdminAddress()).Msg("configuration reloaded")
 }
 
-// drain lets the requests under way end, for drain_timeout.
+// drain lets the requests under way end, for drain_timeout or until another signal to end.
 func (r *service) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Server.DrainTimeout)
+	over := make(chan struct{})
+	go func() { // ends with over
+		for {
+			select {
+			case sig := <-r.signals:
+				if sig == syscall.SIGTERM || sig == syscall.SIGINT {
+					r.log.Logger.Info().Stringer("signal", sig).Msg("draining no longer")
+					cancel()
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
 	defer cancel()
+	defer close(over)
 	r.end(ctx)
 }
 

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"io"
 	"syscall"
 	"testing"
 	"time"
@@ -110,5 +111,54 @@ func TestDrainCuts(t *testing.T) {
 	}
 	if a, err := stalled.receive("GET"); err == nil && a.err == nil {
 		t.Errorf("the cut answer looks complete: %+v", a)
+	}
+}
+
+// TestSecondSignal: whoever signals again does not want to wait.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	b, _ := held(t)
+	p := serve(t, settings{"server": {`drain_timeout = "10m"`}}, b)
+	c := dial(t, p.address)
+	c.send("%s", head("GET", "/slow"))
+	b.waitSeen("/slow", 1)
+	p.signal(syscall.SIGTERM)
+	p.waitEvent("draining")
+	p.signal(syscall.SIGTERM)
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d, wanted 0", code)
+	}
+	if cut := p.events("stopped: requests were cut"); len(cut) != 1 || cut[0]["cut"] != 1.0 {
+		t.Errorf("the log says %v, wanted that 1 was cut", cut)
+	}
+}
+
+// TestDrainReadsOn: a client that sends its next request while the drain answers the one before gets that answer and the end of the
+// connection. Closing on what it sent would be a reset, which takes the answer away from a client that reads late.
+func TestDrainReadsOn(t *testing.T) {
+	t.Parallel()
+	b, release := held(t)
+	p := serve(t, nil, b)
+	c := dial(t, p.address)
+	c.send("%s", head("GET", "/slow"))
+	b.waitSeen("/slow", 1)
+	c.send("%s%s", head("POST", "/next", "Content-Length: 10000"), string(make([]byte, 10000)))
+	p.signal(syscall.SIGTERM)
+	p.waitEvent("draining")
+	close(release)
+	a := c.answer("GET")
+	a.want(t, 200, "node1")
+	if !a.close {
+		t.Error("the answer during the drain does not say Connection: close")
+	}
+	if _, err := c.r.ReadByte(); err != io.EOF {
+		t.Errorf("after the answer: %v, wanted the end of the stream", err)
+	}
+	c.conn.Close()
+	if code := p.exit(); code != 0 {
+		t.Errorf("exit code %d, wanted 0", code)
+	}
+	if n := b.seen("/next"); n != 0 {
+		t.Error("a request that was not begun was sent")
 	}
 }
