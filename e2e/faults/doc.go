@@ -7,6 +7,7 @@
 //	a memcached emptied     within a minute 99 of 100 active sessions have two copies again
 //	no memcached at all     no 5xx while the owners live
 //	a logout meanwhile      stays one, when every proxy is killed and the memcached that was away is the only one left
+//	another token           said once for each backend; sessions go on where they are, without a loop
 //	a herd                  2,000 sessions of a dead backend at once: connections and memory are bounded
 //	one session, 50 times   it is restored once
 //

@@ -114,7 +114,7 @@ func (p *Plan) idFor(b *upstream.Backend) []byte {
 // request says when it is sent again. The errors are those of Aim, and one when
 // b goes on asking.
 func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, value []byte) error {
-	b.SetAdapterSeen(epoch, true)
+	p.adapterSeen(b, epoch)
 	need, err := ParseNeed(value)
 	if err != nil {
 		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: err}

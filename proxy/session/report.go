@@ -47,7 +47,7 @@ func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) 
 		}
 		return when
 	}
-	b.SetAdapterSeen(epoch, true)
+	p.adapterSeen(b, epoch)
 	p.arrived()
 	if f.Sessions == 0 {
 		p.noSession()
@@ -75,6 +75,7 @@ func (p *Plan) headersLost(b *upstream.Backend, newID []byte) When {
 		p.t.doubts.begin(b)
 		b.SetAdapterSeen(p.report.epoch, false)
 	case !p.t.doubts.has(b):
+		p.noAdapter(b, newID)
 		return Never
 	}
 	return p.ask(newID)

@@ -62,6 +62,7 @@ type shared struct {
 	index    *index
 	handoffs handoffs
 	doubts   doubts
+	unkept   doubts // backends of which the operator was told that they have no adapter
 	counters *Counters
 
 	readers   readers
