@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"rehydra/e2e/harness"
+	"rehydra/e2e/harness/filelock"
 )
 
 func TestMain(m *testing.M) {
@@ -49,7 +50,7 @@ func install(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot install packages: %w", err)
 	}
-	unlock, err := lock(dir + ".lock")
+	unlock, err := filelock.Lock(dir + ".lock")
 	if err != nil {
 		return err
 	}
@@ -85,22 +86,6 @@ func npmCI(ctx context.Context, dir string, locked []byte) error {
 		return fmt.Errorf("cannot install packages with npm ci: %w\n%s", err, out)
 	}
 	return nil
-}
-
-// lock takes a file lock, waiting for other processes, and returns what gives it back.
-func lock(path string) (unlock func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("cannot lock %q: %w", path, err)
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("cannot lock %q: %w", path, err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("cannot lock %q: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }
 
 // server is one Node process that runs the conformance application. It keeps its address when it is killed and started again.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"rehydra/e2e/harness/filelock"
 )
 
 // adapterJar returns the adapter for this release, built with Maven if the jar is missing or older than its sources.
@@ -16,7 +18,7 @@ func adapterJar(ctx context.Context, r Release) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	unlock, err := lock(filepath.Join(root, ".cache", "tomcat", "adapter.lock"))
+	unlock, err := filelock.Lock(filepath.Join(root, ".cache", "tomcat", "adapter.lock"))
 	if err != nil {
 		return "", err
 	}

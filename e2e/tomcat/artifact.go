@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"rehydra/e2e/harness/filelock"
 )
 
 // Artifact is a jar of Maven Central, for Config.Lib.
@@ -27,7 +29,7 @@ func (a Artifact) Fetch(ctx context.Context) (path string, err error) {
 		return "", err
 	}
 	dir := filepath.Join(root, ".cache", "tomcat", "jars")
-	unlock, err := lock(dir + ".lock")
+	unlock, err := filelock.Lock(dir + ".lock")
 	if err != nil {
 		return "", err
 	}

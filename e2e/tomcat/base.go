@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"rehydra/e2e/harness/filelock"
 )
 
 // base is a CATALINA_BASE: the configuration, applications and logs of one Tomcat. The distribution stays untouched.
@@ -115,7 +117,7 @@ func applicationClasses(ctx context.Context, r Release, home, source string) (st
 		return "", err
 	}
 	dir := filepath.Join(root, ".cache", "tomcat", "classes-"+r.namespace())
-	unlock, err := lock(dir + ".lock")
+	unlock, err := filelock.Lock(dir + ".lock")
 	if err != nil {
 		return "", err
 	}

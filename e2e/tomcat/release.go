@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"rehydra/e2e/harness/filelock"
 )
 
 // Release is one published Tomcat.
@@ -57,7 +59,7 @@ func Fetch(ctx context.Context, r Release) (home string, err error) {
 	}
 	cache := filepath.Join(root, ".cache", "tomcat")
 	home = filepath.Join(cache, "apache-tomcat-"+r.Version)
-	unlock, err := lock(filepath.Join(cache, "lock"))
+	unlock, err := filelock.Lock(filepath.Join(cache, "lock"))
 	if err != nil {
 		return "", err
 	}

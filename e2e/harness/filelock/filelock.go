@@ -1,4 +1,5 @@
-package tomcat
+// Package filelock keeps processes apart that make the same file: tests of several packages run at once.
+package filelock
 
 import (
 	"fmt"
@@ -7,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lock takes a file lock, waiting for other processes, and returns what gives it back.
-func lock(path string) (unlock func(), err error) {
+// Lock takes a lock on a file, which it makes if there is none, waiting for other processes, and returns what gives it back.
+func Lock(path string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("cannot lock %q: %w", path, err)
 	}
