@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"rehydra/e2e/harness"
+	"rehydra/e2e/harness/browser"
 )
 
 // frontPage uses everything that an application's page uses of the way to its server, and shows how each went.
@@ -92,17 +93,17 @@ func TestFront(t *testing.T) {
 	proxy := harness.Start(t, harness.Config{NoToken: true, TLS: harness.NewCertificate(t), Pools: []harness.Pool{{
 		Name: "app", Backends: []harness.Backend{{Route: "node1", Address: b.Listener.Addr().String()}},
 	}}})
-	p := page{t, startBrowser(t, chromedp.Flag("ignore-certificate-errors", true))}
-	p.do(chromedp.Navigate("https://" + proxy.Secure() + "/"))
+	p := browser.Open(t, chromedp.Flag("ignore-certificate-errors", true))
+	p.Go("https://" + proxy.Secure() + "/")
 	file := make([]byte, 5<<20)
 	for i := range file {
 		file[i] = byte(i * 7)
 	}
-	p.shows("#page", "protocol h2")
-	p.shows("#events", "0,1,2,3,4")
-	p.shows("#upload", fmt.Sprintf("%d %08x <nil>", len(file), crc32.ChecksumIEEE(file)))
-	p.shows("#many", "60 of 60")
-	p.shows("#ws", "3,3,100000 closed 1000 true")
+	p.Shows("#page", "protocol h2")
+	p.Shows("#events", "0,1,2,3,4")
+	p.Shows("#upload", fmt.Sprintf("%d %08x <nil>", len(file), crc32.ChecksumIEEE(file)))
+	p.Shows("#many", "60 of 60")
+	p.Shows("#ws", "3,3,100000 closed 1000 true")
 	log := map[string]string{"/": "HTTP/2.0", "/events": "HTTP/2.0", "/upload": "HTTP/2.0", "/ws": "HTTP/1.1"}
 	for path, protocol := range log {
 		e := proxy.WaitEvent(t, "the request of "+path, func(e harness.Event) bool { return e.Text("message") == "request" && e.Text("path") == path })
