@@ -59,6 +59,51 @@ func TestAsyncKeepsTheNewest(t *testing.T) {
 	wantAt(t, g.get("/get", "NEW.node1"), m2, "0123456789")
 }
 
+// `async_queue` bounds how many sessions wait. While the store hangs, responses go out all the same, and what finds no room is dropped and counted: nothing
+// else is. A session that waits already takes no more room for its newer versions.
+func TestAsyncQueueIsBounded(t *testing.T) {
+	t.Parallel()
+	nodes := twoNodes(t)
+	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
+	const room, most = 3, 60
+	g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend}, session(`save = "async"`, fmt.Sprintf("async_queue = %d", room)), store(`timeout = "60s"`))
+	for i := range most {
+		base := fmt.Sprintf("ROOM%d", i)
+		g.begin(m1, base, "old")
+		g.wantCounter("saves", float64(2*(i+1))) // none of these may be dropped
+	}
+	for _, n := range nodes {
+		n.Freeze(t)
+	}
+	sent := 0
+	for ; g.counter("saves_dropped") == 0; sent++ { // first those that save take theirs, then the room is filled
+		if sent == most {
+			t.Fatalf("%d sessions wait, wanted %d at most, and those that are being saved", sent, room)
+		}
+		g.get("/add?text=new", fmt.Sprintf("ROOM%d.node1", sent))
+	}
+	const saving = 8
+	if queued := g.proxy.Metric(t, "rehydra_session_saves_queued"); queued > room+saving {
+		t.Errorf("%v are queued, wanted %d at most that wait and %d that are being saved", queued, room, saving)
+	}
+	waiting := fmt.Sprintf("ROOM%d", sent-2) // the last one that found room
+	g.get("/add?text=er", waiting+".node1")
+	g.isCounter("saves_dropped", 1)
+	for _, n := range nodes {
+		n.Thaw(t)
+	}
+	harness.Eventually(t, "nothing is queued", func() bool { return g.proxy.Metric(t, "rehydra_session_saves_queued") == 0 })
+	saved, unprotected := g.counter("saves"), g.counter("unprotected")
+	if int(saved+unprotected) != 2*most+sent+1 || unprotected < 1 {
+		t.Errorf("%v changes were saved and %v are unprotected, wanted %d in all", saved, unprotected, 2*most+sent+1)
+	}
+	m1.down()
+	wantAt(t, g.get("/get", fmt.Sprintf("ROOM%d.node1", sent-1)), m2, "old") // what async may lose
+	if unprotected == 1 {                                                    // else the store hung for so long that saves were given up
+		wantAt(t, g.get("/get", waiting+".node1"), m2, "oldnewer")
+	}
+}
+
 // What is queued at SIGTERM was acknowledged: it is stored before the process ends.
 func TestAsyncQueueOutlivesSIGTERM(t *testing.T) {
 	t.Parallel()
