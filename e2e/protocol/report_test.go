@@ -194,7 +194,9 @@ func TestAnswersToRead(t *testing.T) {
 				}
 				b.down()
 				// A hand-over that was begun anew has claimed the session once more.
-				claimed := func(have string) bool { return c.have == "2.0" && generation(have) >= 2 && strings.HasSuffix(have, ".0") }
+				claimed := func(have string) bool {
+					return c.have == "2.0" && generation(have) >= 2 && strings.HasSuffix(have, ".0")
+				}
 				if have, state := g.restored(heir, id); have != c.have && !claimed(have) || state != c.state {
 					t.Errorf("another backend got %q and %q, wanted %q and %q", have, clip(state), c.have, c.state)
 				}

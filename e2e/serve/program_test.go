@@ -52,17 +52,29 @@ func (o *output) String() string {
 // launch runs `rehydra serve` with a configuration and does not wait for anything.
 func launch(t *testing.T, toml string) *program {
 	t.Helper()
-	p := &program{t: t, file: filepath.Join(t.TempDir(), "rehydra.toml")}
-	p.write(toml)
+	p := &program{t: t}
+	p.configure(toml)
 	p.start("serve", "--config", p.file)
 	return p
+}
+
+// configure makes the configuration file.
+func (p *program) configure(toml string) {
+	p.t.Helper()
+	p.file = filepath.Join(p.t.TempDir(), "rehydra.toml")
+	p.write(toml)
 }
 
 // start runs rehydra with arguments. When the test ends the process is killed, and if the test failed its log is shown.
 func (p *program) start(args ...string) {
 	p.t.Helper()
-	p.exited = make(chan struct{})
-	p.cmd = exec.CommandContext(context.Background(), harness.Binary(p.t), args...)
+	p.run(exec.CommandContext(context.Background(), harness.Binary(p.t), args...))
+}
+
+// run is start for a command that becomes rehydra.
+func (p *program) run(cmd *exec.Cmd) {
+	p.t.Helper()
+	p.exited, p.cmd = make(chan struct{}), cmd
 	p.cmd.Env = append(os.Environ(), "GOTRACEBACK=all")
 	p.cmd.Stderr, p.cmd.Stdout = &p.stderr, &p.stdout
 	if err := p.cmd.Start(); err != nil {
