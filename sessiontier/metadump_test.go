@@ -15,8 +15,9 @@ import (
 
 const goodStats = "STAT pid 1\r\nSTAT time 1700000000\r\nSTAT curr_items 3\r\nSTAT version 1.6.18 of today\r\nEND\r\n"
 
-// listFrom lists the keys of a server that answers "stats" and then "lru_crawler metadump hash" and "all" with the given texts, and hangs up.
-func listFrom(t testing.TB, stats, hash, all string) ([]listed, error) {
+// listFrom lists the keys of a server that answers "stats" and then "lru_crawler metadump hash" and "all" with the given texts, and hangs up when there is
+// no other text, or no command in patience: where the client waits for the rest of an answer while there is another.
+func listFrom(t testing.TB, patience time.Duration, stats, hash, all string) ([]listed, error) {
 	t.Helper()
 	near, far := net.Pipe()
 	done := make(chan struct{})
@@ -24,12 +25,11 @@ func listFrom(t testing.TB, stats, hash, all string) ([]listed, error) {
 		defer close(done)
 		defer far.Close()
 		request := make([]byte, 4096)
-		for _, answer := range []string{stats, hash, all} {
-			// A server that waits for a command while its client waits for the rest of an answer hangs up.
-			if err := far.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+		for i, answer := range []string{stats, hash, all} {
+			if err := far.SetReadDeadline(time.Now().Add(patience)); err != nil || i > 0 && answer == "" {
 				return
 			}
-			if _, err := far.Read(request); err != nil || answer == "" {
+			if _, err := far.Read(request); err != nil {
 				return
 			}
 			if _, err := io.WriteString(far, answer); err != nil {
@@ -76,7 +76,7 @@ func TestListing(t *testing.T) {
 		{"a key that is too long", goodStats, "key=r1%3A" + strings.Repeat("x", 250) + " exp=-1 cas=1\nEND\r\n", "", nil, errList},
 		{"garbage between", goodStats, ours + "garbage\r\nEND\r\n", "", nil, errList},
 	} {
-		items, err := listFrom(t, c.stats, c.hash, c.all)
+		items, err := listFrom(t, time.Minute, c.stats, c.hash, c.all)
 		if !errors.Is(err, c.err) || c.err == nil && err != nil {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.err)
 		}
@@ -96,7 +96,7 @@ func TestListedLife(t *testing.T) {
 		left  time.Duration
 		ended bool
 	}{{"-1", 0, false}, {"1700000100", 70 * time.Second, false}, {"1700000030", 0, true}, {"1699999999", 0, true}, {"9000000000000", maxExpiry*time.Second - 30*time.Second, false}} {
-		items, err := listFrom(t, goodStats, "key=r1%3Aabc exp="+c.exp+" cas=1\nEND\r\n", "")
+		items, err := listFrom(t, time.Minute, goodStats, "key=r1%3Aabc exp="+c.exp+" cas=1\nEND\r\n", "")
 		if err != nil || len(items) != 1 {
 			t.Fatalf("%s: %v, %v", c.exp, items, err)
 		}
@@ -130,7 +130,7 @@ func FuzzListing(f *testing.F) {
 	f.Add([]byte(goodStats), []byte("key=r1%3Aabc%3AX exp=-1 la=1 cas=2 fetch=no cls=1 size=61\nEND\r\n"))
 	f.Add([]byte("STAT time 1\r\nEND\r\n"), []byte("BUSY\r\n"))
 	f.Fuzz(func(t *testing.T, stats, list []byte) {
-		items, err := listFrom(t, string(stats), string(list), "END\r\n")
+		items, err := listFrom(t, 50*time.Millisecond, string(stats), string(list), "END\r\n")
 		if err == nil && len(items) > bytes.Count(list, []byte("\n")) {
 			t.Errorf("%d keys of %d lines", len(items), bytes.Count(list, []byte("\n")))
 		}
