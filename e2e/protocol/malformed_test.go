@@ -155,8 +155,8 @@ func TestStateThatIsTooLarge(t *testing.T) {
 				heir := startHeir(t, "node2")
 				g := newRigOn(t, nodes, []*backend{b, heir})
 				g.send(query{target: "/new"})
-				if r := g.get("/", id); r.body != "ok" {
-					t.Errorf("the answer is %q", clip(r.body))
+				if r := g.get("/", id); r.body != "ok" || r.err != nil {
+					t.Errorf("the answer is %q, %v", clip(r.body), r.err)
 				}
 				g.isCounter("unprotected", 1)
 				g.isCounter("saves", 1)
