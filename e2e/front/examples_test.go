@@ -182,7 +182,7 @@ func (e *examples) tickers(t *testing.T, c *http.Client) {
 }
 
 // dialWS opens a WebSocket of the examples.
-func (e *examples) dialWS(t *testing.T, ctx context.Context, path, route string) *websocket.Conn {
+func (e *examples) dialWS(ctx context.Context, t *testing.T, path, route string) *websocket.Conn {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: e.cert.Pool}}
 	conn, resp, err := websocket.Dial(ctx, "wss"+strings.TrimPrefix(e.url(path), "https"), &websocket.DialOptions{
@@ -205,7 +205,7 @@ func (e *examples) websockets(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	for _, path := range []string{"/websocket/echoAnnotation", "/websocket/echoStreamAnnotation", "/websocket/echoProgrammatic"} {
-		conn := e.dialWS(t, ctx, path, "node1")
+		conn := e.dialWS(ctx, t, path, "node1")
 		for _, size := range []int{1, 1000, 100_000} {
 			message := strings.Repeat("é", size)
 			if err := conn.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
@@ -219,7 +219,7 @@ func (e *examples) websockets(t *testing.T) {
 			t.Errorf("%s: the closing handshake: %v", path, err)
 		}
 	}
-	one, two := e.dialWS(t, ctx, "/websocket/chat", "node2"), e.dialWS(t, ctx, "/websocket/chat", "node2")
+	one, two := e.dialWS(ctx, t, "/websocket/chat", "node2"), e.dialWS(ctx, t, "/websocket/chat", "node2")
 	if err := one.Write(ctx, websocket.MessageText, []byte("is anybody there?")); err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,11 @@ const (
 )
 
 // Front serves HTTP/2 connections.
+//
+// x/net calls what is used here deprecated in favour of http.Server, which would have to be given a listener of its own: a connection whose TLS handshake
+// is done cannot be handed to it.
+//
+//nolint:staticcheck // SA1019, see above
 type Front struct {
 	config Config
 	base   *http.Server // what x/net takes limits from; it listens on nothing
@@ -39,6 +44,8 @@ type Front struct {
 }
 
 // New returns a front. Its error is one of the configuration.
+//
+//nolint:staticcheck // SA1019, see Front
 func New(c Config) (*Front, error) {
 	f := &Front{
 		config: c,
@@ -67,6 +74,8 @@ func New(c Config) (*Front, error) {
 
 // Serve speaks HTTP/2 on conn until it is closed and the last of its requests has ended. answer is called for each of them, in a goroutine of
 // its own: it reads the request from the Stream, writes the answer to it, and returns.
+//
+//nolint:staticcheck // SA1019, see Front
 func (f *Front) Serve(conn net.Conn, answer func(*Stream)) {
 	k := &connection{front: f, answer: answer, quiet: make(chan struct{})}
 	f.server.ServeConn(conn, &http2.ServeConnOpts{BaseConfig: f.base, Handler: k})

@@ -3,7 +3,6 @@ package http2front_test
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
-	"golang.org/x/net/http2"
 
 	"rehydra/proxy/http2front"
 )
@@ -69,10 +67,7 @@ func start(t *testing.T, change func(*http2front.Config), answer func(st *http2f
 			})
 		}
 	})
-	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, address)
-	}}
+	transport := newTransport()
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		ln.Close()
@@ -80,6 +75,13 @@ func start(t *testing.T, change func(*http2front.Config), answer func(st *http2f
 		running.Wait()
 	})
 	return &rig{t, front, &http.Client{Transport: transport, Timeout: patience}, "http://" + ln.Addr().String()}
+}
+
+// newTransport returns one that speaks HTTP/2 from the first byte, and waits for 100 (Continue) for as long as it takes.
+func newTransport() *http.Transport {
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Transport{Protocols: &protocols, ExpectContinueTimeout: patience}
 }
 
 // get wants an answer to GET.
@@ -235,9 +237,7 @@ func TestContinue(t *testing.T) {
 		}
 		say(st, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 	})
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	transport := &http.Transport{Protocols: &protocols, ExpectContinueTimeout: patience}
+	transport := newTransport()
 	defer transport.CloseIdleConnections()
 	for path, wanted := range map[string]bool{"/read": true, "/leave": false} {
 		body := &told{r: strings.NewReader("body")}
