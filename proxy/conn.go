@@ -10,8 +10,6 @@ import (
 
 // loop answers the requests of one connection, one after the other.
 func (c *client) loop(s *Server) {
-	x := exchange{s: s, c: c}
-	x.req.MaxFields = s.limits.HeaderCount
 	c.write.limit = s.limits.BodyTimeout
 	c.prepareRest(&s.readers)
 	c.setReadLimit(s.limits.HeaderTimeout) // for the first request, as for all heads
@@ -22,12 +20,16 @@ func (c *client) loop(s *Server) {
 		if !c.state.CompareAndSwap(stateIdle, stateActive) {
 			return // the drain closes it
 		}
+		x := s.exchanges.Get().(*exchange)
+		x.c = c
 		if !x.readHead() || !x.answer() {
 			if x.lingers {
 				c.linger() // not before the request is over: its answer is out
 			}
-			return
+			return // and nobody has x again: after a panic something may still use it
 		}
+		x.c = nil
+		s.exchanges.Put(x)
 		c.setReadLimit(s.limits.KeepAliveTimeout)
 		if s.closing.Load() {
 			c.linger() // it was not told, and may be sending

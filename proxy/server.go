@@ -43,13 +43,14 @@ type Routing struct {
 
 // Server accepts clients and answers their requests.
 type Server struct {
-	limits  Limits
-	log     zerolog.Logger // state changes and faults
-	access  *AccessLog     // nil: no access log
-	routing atomic.Pointer[Routing]
-	readers sync.Pool // *bufio.Reader
-	buffers sync.Pool // *[]byte of relayBuffer
-	pipes   pipes
+	limits    Limits
+	log       zerolog.Logger // state changes and faults
+	access    *AccessLog     // nil: no access log
+	routing   atomic.Pointer[Routing]
+	readers   sync.Pool // *bufio.Reader
+	exchanges sync.Pool // *exchange: what is idle holds none
+	buffers   sync.Pool // *[]byte of relayBuffer
+	pipes     pipes
 
 	requests atomic.Pointer[map[string]*requestCount] // by pool; the map is replaced, never changed
 	front    atomic.Pointer[Front]
@@ -80,6 +81,11 @@ func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.L
 	s := &Server{open: openTCP, limits: limits, log: log, access: access, clients: make(map[*client]struct{})}
 	s.crowd.init(limits.Connections, limits.ConnectionsEach)
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, clientBuffer) }
+	s.exchanges.New = func() any {
+		x := &exchange{s: s}
+		x.req.MaxFields = s.limits.HeaderCount
+		return x
+	}
 	s.buffers.New = func() any { b := make([]byte, 0, relayBuffer); return &b }
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.requests.Store(&map[string]*requestCount{})
