@@ -15,7 +15,7 @@ import (
 )
 
 // everyRequest are the fields that each request's event has; the others depend on what happened.
-var everyRequest = []string{"level", "time", "message", "method", "path", "status", "bytes", "duration_us", "session", "client"}
+var everyRequest = []string{"level", "time", "message", "method", "path", "status", "bytes", "duration_us", "session", "client", "proto"}
 
 // atBackend are the fields of a request that a backend answered.
 var atBackend = []string{"pool", "backend", "route", "attempts", "backend_us"}
