@@ -50,7 +50,7 @@ type Opener func(address string) (net.Listener, error)
 
 // openTCP is the Opener of a server that was given none.
 func openTCP(address string) (net.Listener, error) {
-	var config net.ListenConfig
+	config := ListenConfig()
 	return config.Listen(context.Background(), "tcp", address)
 }
 

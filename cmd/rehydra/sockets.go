@@ -13,6 +13,8 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
+
+	"rehydra/proxy"
 )
 
 // systemdPrefix begins an address of server.listen or admin.listen that stands for sockets which systemd opened: those whose
@@ -102,7 +104,7 @@ func (s *sockets) Open(user, address string) (net.Listener, error) {
 	if name, ok := strings.CutPrefix(address, systemdPrefix); ok {
 		return nil, fmt.Errorf("given no socket of this name by systemd, wanted FileDescriptorName=%s in a socket unit of this service", name)
 	}
-	var config net.ListenConfig
+	config := proxy.ListenConfig()
 	config.SetMultipathTCP(false) // Go's default for listeners; Refuse needs a filter, which Linux does not offer on those
 	ln, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
