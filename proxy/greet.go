@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"rehydra/proxy/tlsfront"
+	"rehydra/proxy/upstream"
 )
 
 var (
@@ -134,6 +136,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.c.readRaw(p)
 	if w.c.tls == nil {
 		w.c.in += int64(n) // see silent
+	}
+	if err == io.EOF && w.c.protocol() != "h2" { // whose frames have ends of their own
+		err = upstream.ErrUnannounced
 	}
 	return n, err
 }

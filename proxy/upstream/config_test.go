@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 	given := Config{Name: "p", Backends: nodes("n1")}
 	c := given.withDefaults()
 	if c.Health != (HealthConfig{Interval: 2 * time.Second, Timeout: time.Second, Fall: 2, Rise: 1}) ||
-		c.Timeouts != (Timeouts{Connect: 2 * time.Second, FirstByte: time.Minute, Idle: time.Minute, KeepAlive: 15 * time.Second}) ||
+		c.Timeouts != (Timeouts{Connect: 2 * time.Second, FirstByte: time.Minute, Idle: time.Minute, KeepAlive: 15 * time.Second, Tunnel: time.Hour}) ||
 		c.MaxIdle != 256 || c.Backends[0].Weight != 1 {
 		t.Errorf("defaults are %+v", c)
 	}

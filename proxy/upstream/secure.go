@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -18,6 +19,11 @@ type secured struct {
 	with *tls.Config // what it was made with
 	one  [1]byte
 }
+
+// ErrUnannounced is the end of a connection that TLS did not announce (close_notify): somebody may have cut it. crypto/tls takes io.EOF and
+// io.ErrUnexpectedEOF between two records for an end that was announced, and a body that ends with its connection would look whole (RFC 9112,
+// section 9.8).
+var ErrUnannounced = fmt.Errorf("the connection ended without a word of TLS: %w", io.ErrUnexpectedEOF)
 
 // link is what lies below TLS: the connection with its rolling time-outs. They cannot lie above, since a TLS connection is of no use after
 // a write that timed out.
@@ -40,6 +46,9 @@ func (l *link) Read(p []byte) (int, error) {
 	}
 	n, err := l.c.readRaw(p)
 	l.records.pass(p[:n])
+	if err == io.EOF {
+		err = ErrUnannounced
+	}
 	return n, err
 }
 
