@@ -30,6 +30,7 @@ type cluster struct {
 	t        *testing.T
 	cert     *harness.Certificate
 	backends []*backend
+	config   harness.Config
 }
 
 // backend answers by path, and counts.
@@ -52,7 +53,8 @@ func start(t *testing.T, server, tls []string) *cluster {
 		c.backends = append(c.backends, b)
 		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: b.server.Listener.Addr().String()})
 	}
-	c.Proxy = harness.Start(t, harness.Config{NoToken: true, TLS: c.cert, TLSMore: tls, Server: server, Pools: []harness.Pool{pool}})
+	c.config = harness.Config{NoToken: true, TLS: c.cert, TLSMore: tls, Server: server, Pools: []harness.Pool{pool}}
+	c.Proxy = harness.Start(t, c.config)
 	return c
 }
 

@@ -238,6 +238,44 @@ func TestOff(t *testing.T) {
 	if _, _, err := c.do(c.client(), "GET", "/", nil); err == nil {
 		t.Error("HTTP/2 is spoken")
 	}
+	c.config.TLSMore = nil
+	c.Reload(t, c.config)
+	c.want(c.client(), 200, "GET", "/", nil)
+}
+
+// TestCancelStorm: requests that are given up at any moment take nothing away from those beside them, whose connections to backends are the same ones.
+func TestCancelStorm(t *testing.T) {
+	t.Parallel()
+	c := start(t, nil, nil)
+	client := c.client()
+	body := strings.Repeat("0123456789", 300)
+	var all sync.WaitGroup
+	for worker := range 16 {
+		all.Go(func() {
+			for n := range 60 {
+				path := fmt.Sprintf("/echo?%d.%d", worker, n)
+				if worker%2 == 0 {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n*50)*time.Microsecond)
+					if req, err := http.NewRequestWithContext(ctx, "PUT", c.url(path), strings.NewReader(body)); err != nil {
+						t.Error(err)
+					} else if resp, err := client.Do(req); err == nil {
+						_, _ = io.Copy(io.Discard, resp.Body) // it may be cut
+						resp.Body.Close()
+					}
+					cancel()
+					continue
+				}
+				resp, got, err := c.do(client, "PUT", path, strings.NewReader(body))
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+				} else if resp.StatusCode != 200 || got != body || resp.Header.Get("X-Head") != "PUT "+path+" "+c.Secure() {
+					t.Errorf("%s: %d, %d bytes, %q", path, resp.StatusCode, len(got), resp.Header.Get("X-Head"))
+				}
+			}
+		})
+	}
+	all.Wait()
+	c.becomes("rehydra_client_streams", 0)
 }
 
 // TestDrain: at SIGTERM a request under way ends as it should, a connection without one is told to go, and the process ends.
@@ -273,5 +311,32 @@ func TestDrain(t *testing.T) {
 	case <-stopped:
 	case <-time.After(patience):
 		t.Error("it does not end")
+	}
+}
+
+// TestBodyGap: a body that stops for longer than body_timeout is answered 408.
+func TestBodyGap(t *testing.T) {
+	t.Parallel()
+	c := start(t, []string{`body_timeout = "1s"`}, nil)
+	for _, length := range []int64{-1, 1000, 1_000_000} {
+		reader, writer := io.Pipe()
+		go func() { _, _ = io.WriteString(writer, "begun") }() // it ends with the request
+		req, err := http.NewRequestWithContext(t.Context(), "POST", c.url("/count"), reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = length
+		resp, err := c.client().Do(req)
+		if err != nil {
+			t.Fatalf("length %d: %v", length, err)
+		}
+		resp.Body.Close()
+		writer.Close()
+		if resp.StatusCode != http.StatusRequestTimeout {
+			t.Errorf("length %d: %s, wanted 408", length, resp.Status)
+		}
+	}
+	if e := c.request("/count"); e.Text("failure") != "body time-out" {
+		t.Errorf("logged %v", e)
 	}
 }

@@ -15,8 +15,8 @@ import (
 const (
 	// downloadPiece is how much of an answer is passed on at once. A client has the stall time-out for each.
 	downloadPiece = 16 << 10
-	// crawlPiece is that for a client which needed long for the last one: it is slow, and not gone.
-	crawlPiece = 512
+	// crawlPiece is that for a client which needed long for the last one: it is slow, and not gone. What is less x/net collects.
+	crawlPiece = 4 << 10
 	// crawlTime is what long is.
 	crawlTime = time.Second
 	// maxHead and maxFields bound the head and the trailers of an answer: those of a backend are checked already, and ours come on top.

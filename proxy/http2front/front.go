@@ -72,13 +72,15 @@ func New(c Config) (*Front, error) {
 	return f, http2.ConfigureServer(f.base, f.server)
 }
 
-// Serve speaks HTTP/2 on conn until it is closed and the last of its requests has ended. answer is called for each of them, in a goroutine of
+// Serve speaks HTTP/2 on conn until that ends, closes it, and returns when the last of its requests has ended. answer is called for each of them, in a goroutine of
 // its own: it reads the request from the Stream, writes the answer to it, and returns.
 //
 //nolint:staticcheck // SA1019, see Front
 func (f *Front) Serve(conn net.Conn, answer func(*Stream)) {
 	k := &connection{front: f, answer: answer, quiet: make(chan struct{})}
+	g, conn := guarded(conn)
 	f.server.ServeConn(conn, &http2.ServeConnOpts{BaseConfig: f.base, Handler: k})
+	g.end()
 	k.finish()
 }
 

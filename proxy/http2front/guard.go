@@ -1,0 +1,70 @@
+package http2front
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+)
+
+// guard is a connection whose reads and writes can be waited for: x/net reads and writes in goroutines of its own, which are not over when
+// its ServeConn is.
+type guard struct {
+	net.Conn
+
+	mu     sync.Mutex
+	closed bool
+	using  sync.WaitGroup
+}
+
+func (g *guard) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	g.using.Add(1)
+	return true
+}
+
+func (g *guard) Read(p []byte) (int, error) {
+	if !g.enter() {
+		return 0, net.ErrClosed
+	}
+	defer g.using.Done()
+	return g.Conn.Read(p)
+}
+
+func (g *guard) Write(p []byte) (int, error) {
+	if !g.enter() {
+		return 0, net.ErrClosed
+	}
+	defer g.using.Done()
+	return g.Conn.Write(p)
+}
+
+// end closes the connection and returns when nobody uses it any more.
+func (g *guard) end() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	_ = g.Conn.Close() // its last word was said
+	g.using.Wait()
+}
+
+// secureGuard is a guard that x/net can ask for the state of TLS, which it is particular about (RFC 9113, section 9.2).
+type secureGuard struct {
+	*guard
+	state tls.ConnectionState
+}
+
+// ConnectionState is that of the handshake.
+func (g secureGuard) ConnectionState() tls.ConnectionState { return g.state }
+
+// guarded returns the guard, and what x/net is to be given.
+func guarded(conn net.Conn) (*guard, net.Conn) {
+	g := &guard{Conn: conn}
+	if secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		return g, secureGuard{g, secure.ConnectionState()}
+	}
+	return g, g
+}
