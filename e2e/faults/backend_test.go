@@ -37,11 +37,12 @@ func TestBackendPaused(t *testing.T) {
 		s.backends[0].Thaw(t)
 		pause(time.Second)
 	})
+	s.client.Timeout = patience
 	c.check(t, fmt.Sprintf("a backend was paused for %v", pauseFor), true)
 	all(us, 32, (*user).read).check(t, "afterwards, all read", false)
 	all(us, 32, (*user).increment).check(t, "afterwards, all increment", false)
-	if c.right < 500 {
-		t.Errorf("%d requests were right, wanted 500 at least", c.right)
+	if c.right < 60 {
+		t.Errorf("%d requests were right, wanted as many as there are users at least", c.right)
 	}
 	restored := s.proxy.Metric(t, "rehydra_session_restores_total")
 	if restored == 0 {

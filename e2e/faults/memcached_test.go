@@ -86,7 +86,9 @@ func TestNoMemcached(t *testing.T) {
 	for _, n := range s.nodes {
 		n.Restart(t)
 	}
-	during(us, func() { pause(time.Second) }).check(t, "they are back, empty", false)
+	s.waitStoreNode("n1", 1)
+	s.waitStoreNode("n2", 1)
+	all(us, 16, (*user).read).check(t, "they are back, empty", false) // each session is stored again with its next request
 	s.backends[0].Kill(t)
 	all(us, 32, (*user).increment).check(t, "then a backend was killed", false)
 }

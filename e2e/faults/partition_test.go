@@ -85,6 +85,7 @@ func cutBackend(t *testing.T) {
 		mend(t)
 		pause(2 * time.Second)
 	}).check(t, "a backend was cut off and came back, with old sessions", true)
+	s.client.Timeout = patience
 	all(us, 32, (*user).read).check(t, "afterwards, all read", false)
 	all(us, 32, (*user).increment).check(t, "afterwards, all increment", false)
 	if n := s.proxy.Metric(t, "rehydra_session_restores_total"); n == 0 {

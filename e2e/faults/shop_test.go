@@ -9,6 +9,9 @@ import (
 	"rehydra/e2e/harness"
 )
 
+// patience is how long users wait for an answer; a loaded machine takes its time.
+const patience = time.Minute
+
 // shop is one proxy, two memcacheds and some backends that count in the session.
 type shop struct {
 	t        *testing.T
@@ -44,7 +47,7 @@ func newShop(t *testing.T, backends int, store ...string) *shop {
 	s.proxy = harness.Start(t, s.config)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
-	s.client = &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	s.client = &http.Client{Transport: transport, Timeout: patience}
 	return s
 }
 
