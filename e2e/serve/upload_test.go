@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestEarlyAnswer: a backend that refuses an upload before it has read it all is heard, whatever it does to its connection then.
@@ -159,12 +158,8 @@ func TestExpect(t *testing.T) {
 			t.Parallel()
 			c := dial(t, p.address)
 			c.send("%s", head("POST", test.target, "Expect: 100-continue", fmt.Sprintf("Content-Length: %d", size)))
-			began := time.Now()
-			for _, want := range test.interim {
+			for _, want := range test.interim { // the body does not come before
 				c.answer("POST").wantStatus(t, want)
-			}
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("100 after %v", took)
 			}
 			if len(test.interim) > 0 {
 				c.send("%s", body)
