@@ -137,7 +137,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	if w.c.tls == nil {
 		w.c.in += int64(n) // see silent
 	}
-	if err == io.EOF && w.c.protocol() != "h2" { // whose frames have ends of their own
+	if errors.Is(err, io.EOF) && w.c.protocol() != "h2" { // whose frames have ends of their own
 		err = upstream.ErrUnannounced
 	}
 	return n, err

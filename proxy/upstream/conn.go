@@ -144,7 +144,7 @@ func (c *Conn) writeRaw(p []byte) (written int, err error) {
 func (c *Conn) note(err error) {
 	c.failed.Store(true)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		c.eof.Store(true)
 	case errors.Is(err, syscall.ECONNRESET):
 		c.reset.Store(true)

@@ -46,7 +46,7 @@ func (l *link) Read(p []byte) (int, error) {
 	}
 	n, err := l.c.readRaw(p)
 	l.records.pass(p[:n])
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = ErrUnannounced
 	}
 	return n, err
