@@ -271,7 +271,7 @@ func TestReportHasEveryFigure(t *testing.T) {
 	for _, wanted := range []string{
 		"| haproxy | 50.5 | 1234 | 3000 | 9000 | 9500 | 15.0 | 100.00 % |", "| nginx | **failed**: cannot find nginx |",
 		"| **rehydra : haproxy** | 1.00 |", "| 1 KB keep-alive: CPU a request | haproxy | ≤ 0.95 | 1.00 | missed |",
-		"| 1 KB keep-alive: requests a second | haproxy | ≥ 1 | 1.00 | met |", runtime.Version(),
+		"| 1 KB keep-alive: requests a second | haproxy | ≥ 1 | 1.00 | met |", runtime.Version(), "| 1 KB, kept connections | 50.5 | 19802 |",
 	} {
 		if !strings.Contains(text, wanted) {
 			t.Errorf("the table lacks %q:\n%s", wanted, text)

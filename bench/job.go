@@ -68,10 +68,14 @@ func (p *plan) suiteJobs(suite string) ([]job, error) {
 	case suiteTier:
 		var jobs []job
 		for _, w := range sessionWorkloads() {
-			jobs = append(jobs, peersJob(w, []Peer{
+			j := peersJob(w, []Peer{
 				&rehydra{binary: p.binary}, &rehydra{binary: p.binary, copies: 1, save: "sync"},
 				&rehydra{binary: p.binary, copies: 2, save: "sync"}, &rehydra{binary: p.binary, copies: 2, save: "async"},
-			}, ""))
+			}, "")
+			if w.Session == sessionPull {
+				j.rounds = min(3, p.rounds)
+			}
+			jobs = append(jobs, j)
 		}
 		return jobs, nil
 	case suiteMSM:
@@ -109,8 +113,11 @@ func (p *plan) peersJobs() ([]job, error) {
 			w.Rate = p.rate
 		}
 		j := peersJob(w, peers, "rehydra")
-		if len(w.Hold) > 0 {
+		switch {
+		case len(w.Hold) > 0:
 			j.rounds = 1
+		case w.Tomcat:
+			j.rounds = min(3, p.rounds) // the proxies' share is small there
 		}
 		jobs = append(jobs, j)
 	}

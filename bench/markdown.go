@@ -15,6 +15,7 @@ func (r *Report) markdown() []byte {
 		fmt.Fprintf(&b, "- %s: %s\n", p.Name, p.Version)
 	}
 	r.targetsMarkdown(&b)
+	r.coreMarkdown(&b)
 	grows := false
 	for i := range r.Workloads {
 		w := &r.Workloads[i]
@@ -28,6 +29,29 @@ func (r *Report) markdown() []byte {
 		r.growthMarkdown(&b)
 	}
 	return b.Bytes()
+}
+
+// coreMarkdown renders what a core carries when it does nothing else: the inverse of a request's processor time.
+func (r *Report) coreMarkdown(b *bytes.Buffer) {
+	head := "\n## What one core carries\n\nOne second of processor time, divided by what Rehydra takes of it for one request. Leave a third of it free.\n\n| work | CPU, µs | a second and core |\n|---|---|---|\n"
+	for _, row := range []struct{ work, workload, peer string }{
+		{"1 KB, kept connections", "keepalive-1k", "rehydra"},
+		{"16 KB, kept connections", "keepalive-16k", "rehydra"},
+		{"1 MB, kept connections", "keepalive-1m", "rehydra"},
+		{"1 KB, a connection each", "connection-1k", "rehydra"},
+		{"1 KB over TLS, kept connections", "tls-1k", "rehydra"},
+		{"a TLS handshake and 1 KB", "tls-handshake", "rehydra"},
+		{"1 KB, session tier with two copies, session unchanged", "session-same", "rehydra-sync-2"},
+		{"1 KB, session tier with two copies, 1 KB of session changed, sync", "session-changed", "rehydra-sync-2"},
+		{"the same, async", "session-changed", "rehydra-async-2"},
+	} {
+		p := r.peer(row.workload, row.peer)
+		if p == nil || p.CPUMicros.Median <= 0 {
+			continue
+		}
+		fmt.Fprintf(b, "%s| %s | %.1f | %.0f |\n", head, row.work, p.CPUMicros.Median, 1e6/p.CPUMicros.Median)
+		head = ""
+	}
 }
 
 // A column is one figure in a table of results.
