@@ -101,8 +101,8 @@ func TestLockHasOneHolder(t *testing.T) {
 	t.Parallel()
 	eachLockStore(t, func(t *testing.T, a, b proxy) {
 		l := a.mustLock(t, "A", time.Minute)
-		b.wantLock(t, "A", 60*time.Millisecond, ErrLocked)
-		a.wantLock(t, "A", 60*time.Millisecond, ErrLocked)
+		b.wantLock(t, "A", 500*time.Millisecond, ErrLocked)
+		a.wantLock(t, "A", 500*time.Millisecond, ErrLocked)
 		mustUnlock(t, b.mustLock(t, "B", time.Minute)) // another session
 		other, err := b.Lock(ctxFor(t, 10*time.Second), "another pool", "A", time.Minute)
 		if err != nil {
@@ -126,7 +126,7 @@ func TestLockExpires(t *testing.T) {
 		dead := a.mustLock(t, "A", time.Second)
 		next := b.mustLock(t, "A", time.Minute)
 		mustUnlock(t, dead)
-		a.wantLock(t, "A", 60*time.Millisecond, ErrLocked)
+		a.wantLock(t, "A", 500*time.Millisecond, ErrLocked)
 		mustUnlock(t, next)
 		a.wantLock(t, "A", 10*time.Second, nil)
 		a.wantNoGates(t)
@@ -176,8 +176,8 @@ func TestLockWithoutNodes(t *testing.T) {
 	servers[0].kill()
 	// The node that held it is gone, and the lock with it: the next node stands in.
 	l := b.mustLock(t, first, time.Minute)
-	a.wantLock(t, first, 60*time.Millisecond, ErrLocked)
-	b.wantLock(t, second, 60*time.Millisecond, ErrLocked)
+	a.wantLock(t, first, 500*time.Millisecond, ErrLocked)
+	b.wantLock(t, second, 500*time.Millisecond, ErrLocked)
 	mustUnlock(t, l)
 	mustUnlock(t, kept)
 	if err := lost.Unlock(ctxFor(t, 5*time.Second)); err == nil {

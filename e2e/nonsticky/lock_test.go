@@ -144,7 +144,7 @@ func (c *cluster) abortUnlocks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {
-		_, err := u.do(ctx, p, http.MethodPost, addTarget("b")+"&ms=700")
+		_, err := u.do(ctx, p, http.MethodPost, addTarget("b")+"&ms=5000")
 		gone <- err
 	}()
 	c.waitLocked(t, u.base())
