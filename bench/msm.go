@@ -8,15 +8,6 @@ import (
 	"rehydra/e2e/tomcat"
 )
 
-// msmJars is what memcached-session-manager's own set-up page asks for on Tomcat 9.
-func msmJars() []tomcat.Artifact {
-	return []tomcat.Artifact{
-		{Coordinates: "de.javakaffee.msm:memcached-session-manager:2.3.2", SHA256: "c3b9c42e75349a8195a1007d7fa50dffe019b1b3858a872e8ea50a3c6ae7aba2"},
-		{Coordinates: "de.javakaffee.msm:memcached-session-manager-tc9:2.3.2", SHA256: "8b8135c3ff1420191434d5e3f4185a29b39cd39e8072fc62f6e1980339ed97dd"},
-		{Coordinates: "net.spy:spymemcached:2.12.3", SHA256: "133092565f8308b9bcbfce83909d11f505d4094b856ead24e299ac93679bb4e2"},
-	}
-}
-
 // msmJob compares whole systems that keep sessions: two Tomcats 9, two memcacheds and a proxy each. Everything that they do for a request counts.
 func msmJob(binary string) job {
 	w := keepAlive1K()
@@ -73,7 +64,7 @@ func (s *stack) Start(ctx context.Context, setting Setting) (_ *Running, err err
 	config := tomcat.Config{Release: tomcat.Tomcat9, Token: benchToken}
 	if s.msm {
 		config.NoAdapter = true
-		if config.Lib, err = fetchAll(ctx, msmJars()); err != nil {
+		if config.Lib, err = tomcat.MSM(ctx); err != nil {
 			return nil, err
 		}
 		list := strings.ReplaceAll(strings.ReplaceAll(strings.Join(nodes, ","), `"`, ""), "=", ":")
@@ -97,16 +88,4 @@ func (s *stack) Start(ctx context.Context, setting Setting) (_ *Running, err err
 	}
 	running.Others, running.Whole = append(running.Others, others...), true
 	return running, nil
-}
-
-// fetchAll returns the paths of jars.
-func fetchAll(ctx context.Context, jars []tomcat.Artifact) (paths []string, err error) {
-	for _, jar := range jars {
-		path, err := jar.Fetch(ctx)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, path)
-	}
-	return paths, nil
 }

@@ -91,7 +91,7 @@ func runNetHTTP(ctx context.Context, args []string, _ io.Writer) error {
 	server := &http.Server{Addr: *listen, Handler: proxy, IdleTimeout: 75 * time.Second, ReadHeaderTimeout: 10 * time.Second}
 	var running sync.WaitGroup
 	running.Go(func() { proxy.watch(ctx) })
-	stop := context.AfterFunc(ctx, func() { server.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // it ends, whatever Close says
 	defer stop()
 	if *cert != "" {
 		err = server.ListenAndServeTLS(*cert, *key)

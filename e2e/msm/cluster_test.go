@@ -19,13 +19,6 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
-// jars is what memcached-session-manager's own set-up page asks for on Tomcat 9.
-var jars = []tomcat.Artifact{
-	{Coordinates: "de.javakaffee.msm:memcached-session-manager:2.3.2", SHA256: "c3b9c42e75349a8195a1007d7fa50dffe019b1b3858a872e8ea50a3c6ae7aba2"},
-	{Coordinates: "de.javakaffee.msm:memcached-session-manager-tc9:2.3.2", SHA256: "8b8135c3ff1420191434d5e3f4185a29b39cd39e8072fc62f6e1980339ed97dd"},
-	{Coordinates: "net.spy:spymemcached:2.12.3", SHA256: "133092565f8308b9bcbfce83909d11f505d4094b856ead24e299ac93679bb4e2"},
-}
-
 // cluster is two Tomcats that share their sessions through two memcacheds by themselves, behind a Rehydra without a tier.
 type cluster struct {
 	nodes map[string]*tomcat.Server // by route
@@ -41,13 +34,9 @@ func start(t *testing.T, attributes string, changed ...string) *cluster {
 	for i := range c.mem {
 		c.mem[i] = harness.StartMemcached(t)
 	}
-	var lib []string
-	for _, jar := range jars {
-		path, err := jar.Fetch(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		lib = append(lib, path)
+	lib, err := tomcat.MSM(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	manager := fmt.Sprintf(`<Manager className="de.javakaffee.web.msm.MemcachedBackupSessionManager" memcachedNodes="n1:%s,n2:%s" %s/>`,
 		c.mem[0].Address(), c.mem[1].Address(), attributes)
