@@ -48,26 +48,12 @@ func startNodes(t *testing.T, node func(route string) tomcat.Config, session ...
 	for _, s := range c.nodes {
 		s.WaitReady()
 	}
+	// What is tested is what becomes of sessions, not what a loaded machine has time for.
+	session = append([]string{`save_timeout = "10s"`, `restore_timeout = "10s"`}, session...)
 	c.proxy = harness.Start(t, harness.Config{
-		Session: session, Store: harness.Nodes(c.mem[:]...), Pools: []harness.Pool{pool},
+		Session: session, Store: append(harness.Nodes(c.mem[:]...), `timeout = "2s"`), Pools: []harness.Pool{pool},
 	})
 	return c
-}
-
-// other is the route of the node that is not route.
-func other(route string) string {
-	if route == "node1" {
-		return "node2"
-	}
-	return "node1"
-}
-
-// waitUp waits until the proxy uses the backend of route.
-func (c *cluster) waitUp(t *testing.T, route string) {
-	t.Helper()
-	harness.Eventually(t, route+" to be up", func() bool {
-		return c.proxy.Metric(t, `rehydra_backend_up{backend="`+route+`",pool="shop"}`) == 1
-	})
 }
 
 // waitNodesUp waits until the proxy uses every memcached.

@@ -3,6 +3,7 @@ package failover
 import (
 	"testing"
 
+	"rehydra/e2e/harness"
 	"rehydra/e2e/tomcat"
 )
 
@@ -23,19 +24,19 @@ func TestFailOverWithKryo(t *testing.T) {
 			u.get("/shop/session?op=set&k=secret&v=x")
 			u.get("/shop/session?op=big&k=heap&n=200000")
 			before := u.get("/shop/session?op=basket&v=milk")
-			first := before.values["node"]
+			first := before.Values["node"]
 			c.nodes[first].Kill9()
 			after := u.get("/shop/session?op=basket&v=bread")
 			u.same(after, before, "cart", "heap")
-			u.at(after, other(first))
-			if after.values["basket"] != "3,tea,milk,bread" {
-				t.Errorf("the basket holds %q after the fail-over, wanted 3,tea,milk,bread", after.values["basket"])
+			u.at(after, harness.OtherOf(first))
+			if after.Values["basket"] != "3,tea,milk,bread" {
+				t.Errorf("the basket holds %q after the fail-over, wanted 3,tea,milk,bread", after.Values["basket"])
 			}
-			if before.values["secret"] != "x" || after.values["secret"] != "" {
+			if before.Values["secret"] != "x" || after.Values["secret"] != "" {
 				t.Errorf("secret is %q before and %q after the fail-over, wanted x and nothing: the filter does not keep it",
-					before.values["secret"], after.values["secret"])
+					before.Values["secret"], after.Values["secret"])
 			}
-			c.nodes[other(first)].Stop()
+			c.nodes[harness.OtherOf(first)].Stop()
 			c.noBadLines(t)
 		})
 	}
@@ -56,20 +57,20 @@ func TestKryoOnOneNodeOnly(t *testing.T) {
 	})
 	var u *user
 	var before page
-	for before.values["node"] != "node1" {
+	for before.Values["node"] != "node1" {
 		u = c.user(t)
 		before = u.get("/shop/session?op=basket&v=tea")
 	}
 	c.nodes["node1"].Kill9()
-	if p := u.get("/shop/session?op=show"); p.session != "none" || p.values["node"] != "node2" {
-		t.Errorf("the session is %q at %s, wanted none at node2, which cannot read it", p.session, p.values["node"])
+	if p := u.get("/shop/session?op=show"); p.Session != "none" || p.Values["node"] != "node2" {
+		t.Errorf("the session is %q at %s, wanted none at node2, which cannot read it", p.Session, p.Values["node"])
 	}
 	c.nodes["node1"].Start()
-	c.waitUp(t, "node1")
+	c.proxy.WaitUp(t, "shop", "node1")
 	after := u.get("/shop/session?op=basket&v=milk")
 	u.same(after, before)
 	u.at(after, "node1")
-	if after.values["basket"] != "2,tea,milk" {
-		t.Errorf("the basket holds %q when its node is back, wanted 2,tea,milk", after.values["basket"])
+	if after.Values["basket"] != "2,tea,milk" {
+		t.Errorf("the basket holds %q when its node is back, wanted 2,tea,milk", after.Values["basket"])
 	}
 }

@@ -29,7 +29,7 @@ const (
 // TestKillUnderLoad kills one of two Tomcats while 200 users count. In sync mode
 // no increment that was acknowledged may be lost, and no POST may run twice.
 func TestKillUnderLoad(t *testing.T) {
-	c := start(t, tomcat.Tomcat10, `save_timeout = "2s"`)
+	c := start(t, tomcat.Tomcat10)
 	var users [loadUsers]*user
 	var seen [loadUsers]counts
 	var warm, running sync.WaitGroup
@@ -69,9 +69,9 @@ func TestKillUnderLoad(t *testing.T) {
 			t.Errorf("user %d: %s", i, w)
 		}
 		p := users[i].get("/shop/session?op=touch")
-		final, err := strconv.Atoi(p.values["count"])
+		final, err := strconv.Atoi(p.Values["count"])
 		if err != nil || final < s.acknowledged || final > s.acknowledged+s.unknown {
-			t.Errorf("user %d counted to %q, wanted %d to %d", i, p.values["count"], s.acknowledged, s.acknowledged+s.unknown)
+			t.Errorf("user %d counted to %q, wanted %d to %d", i, p.Values["count"], s.acknowledged, s.acknowledged+s.unknown)
 		}
 		total.acknowledged += s.acknowledged
 		total.unknown += s.unknown
@@ -110,9 +110,9 @@ func (u *user) count(s *counts, slots chan struct{}, request string) {
 	case p.status != 200:
 		s.wrong = append(s.wrong, fmt.Sprintf("request %s was answered %d: %s", request, p.status, p.text))
 	default:
-		n, err := strconv.Atoi(p.values["count"])
+		n, err := strconv.Atoi(p.Values["count"])
 		if err != nil || n <= s.last || n <= s.acknowledged {
-			s.wrong = append(s.wrong, fmt.Sprintf("request %s counted to %q after %d, with %d acknowledged", request, p.values["count"], s.last, s.acknowledged))
+			s.wrong = append(s.wrong, fmt.Sprintf("request %s counted to %q after %d, with %d acknowledged", request, p.Values["count"], s.last, s.acknowledged))
 		}
 		s.acknowledged++
 		s.last = n

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"rehydra/e2e/harness"
 	"rehydra/e2e/tomcat"
 )
 
@@ -14,15 +15,15 @@ func walkBasic(t *testing.T, c *cluster) {
 	u.basic = true
 	before := u.get(tomcat.Basic + "/secure/page.jsp")
 	loggedIn(t, before)
-	c.kill(t, before.values["node"], func() {
+	c.kill(t, before.Values["node"], func() {
 		u.basic = false // it is the session that knows the user
 		after := u.get(tomcat.Basic + "/session?op=touch")
 		u.same(after, before)
-		u.at(after, other(before.values["node"]))
+		u.at(after, harness.OtherOf(before.Values["node"]))
 		after = u.get(tomcat.Basic + "/secure/page.jsp")
 		loggedIn(t, after)
-		if after.values["visits"] != "2" {
-			t.Errorf("this is visit %q, wanted 2", after.values["visits"])
+		if after.Values["visits"] != "2" {
+			t.Errorf("this is visit %q, wanted 2", after.Values["visits"])
 		}
 	})
 }
@@ -40,17 +41,17 @@ func walkForm(t *testing.T, c *cluster) {
 	c.kill(t, node, func() {
 		before = u.do("POST", tomcat.Form+"/secure/j_security_check", url.Values{"j_username": {tomcat.User}, "j_password": {tomcat.Password}})
 		loggedIn(t, before)
-		if before.values["query"] != "from=here" {
-			t.Errorf("after the login the query is %q, wanted from=here", before.values["query"])
+		if before.Values["query"] != "from=here" {
+			t.Errorf("after the login the query is %q, wanted from=here", before.Values["query"])
 		}
 	})
-	c.kill(t, before.values["node"], func() {
+	c.kill(t, before.Values["node"], func() {
 		after := u.get(tomcat.Form + "/secure/page.jsp")
 		loggedIn(t, after)
 		u.same(after, before)
-		u.at(after, other(before.values["node"]))
-		if after.values["visits"] != "2" {
-			t.Errorf("this is visit %q, wanted 2", after.values["visits"])
+		u.at(after, harness.OtherOf(before.Values["node"]))
+		if after.Values["visits"] != "2" {
+			t.Errorf("this is visit %q, wanted 2", after.Values["visits"])
 		}
 	})
 }
@@ -74,7 +75,7 @@ func (u *user) nodeOfCookie(context string) string {
 
 func loggedIn(t *testing.T, p page) {
 	t.Helper()
-	if p.status != 200 || p.values["user"] != tomcat.User || p.values["customer"] != "true" {
+	if p.status != 200 || p.Values["user"] != tomcat.User || p.Values["customer"] != "true" {
 		t.Fatalf("wanted the page of %s, got %d:\n%s", tomcat.User, p.status, p.text)
 	}
 }

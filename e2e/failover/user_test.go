@@ -3,11 +3,11 @@ package failover
 import (
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // user is a browser's worth of client: it keeps its cookies.
@@ -20,28 +20,15 @@ type user struct {
 
 func (c *cluster) user(t *testing.T) *user {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 1}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &user{t: t, base: "http://" + c.proxy.Address(), client: &http.Client{Transport: transport, Jar: jar, Timeout: 15 * time.Second}}
+	return &user{t: t, base: "http://" + c.proxy.Address(), client: harness.NewVisitor(t)}
 }
 
 // page is what the test application printed.
 type page struct {
-	status  int
-	text    string
-	session string // the whole id
-	values  map[string]string
+	harness.SessionPage
+	status int
+	text   string
 }
-
-// base is the session's id without its route.
-func (p page) baseID() string { base, _, _ := strings.Cut(p.session, "."); return base }
-
-// route is what follows the dot.
-func (p page) route() string { _, route, _ := strings.Cut(p.session, "."); return route }
 
 // get requests path, which must be answered with 200.
 func (u *user) get(path string) page {
@@ -87,44 +74,19 @@ func (u *user) try(method, path string, form url.Values) (page, error) {
 	if err != nil {
 		return page{}, err
 	}
-	return parse(resp.StatusCode, string(text)), nil
+	return page{harness.ParseSessionPage(string(text)), resp.StatusCode, string(text)}, nil
 }
 
-func parse(status int, text string) page {
-	p := page{status: status, text: text, values: make(map[string]string)}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch name {
-		case "session":
-			p.session = value
-		case "value", "size":
-			name, value, _ = strings.Cut(value, " ")
-			p.values[name] = value
-		default:
-			p.values[name] = value
-		}
-	}
-	return p
-}
-
-// same fails the test unless got shows the session of want: its base id, its
-// creation time and the values named.
+// same fails the test unless got shows the session of want, with the values named.
 func (u *user) same(got, want page, names ...string) {
 	u.t.Helper()
-	if got.baseID() != want.baseID() || got.baseID() == "" {
-		u.t.Errorf("the session is %q, wanted the base id of %q", got.session, want.session)
-	}
-	for _, name := range append(names, "created") {
-		if got.values[name] != want.values[name] || want.values[name] == "" {
-			u.t.Errorf("%s is %q, wanted %q", name, got.values[name], want.values[name])
-		}
-	}
+	got.WantSame(u.t, want.SessionPage, names...)
 }
 
 // at fails the test unless the page came from the node that its session id names.
 func (u *user) at(p page, route string) {
 	u.t.Helper()
-	if p.values["node"] != route || p.route() != route {
-		u.t.Errorf("served by %q with the session %q, wanted %q in both", p.values["node"], p.session, route)
+	if p.Values["node"] != route || p.Route() != route {
+		u.t.Errorf("served by %q with the session %q, wanted %q in both", p.Values["node"], p.Session, route)
 	}
 }

@@ -18,13 +18,13 @@ func TestFailOver(t *testing.T) {
 			c := start(t, release)
 			u := c.user(t)
 			before := u.get("/shop/session?op=set&k=color&v=green")
-			first := before.values["node"]
+			first := before.Values["node"]
 			u.at(before, first)
 
 			c.nodes[first].Kill9()
 			after := u.get("/shop/session?op=touch")
 			u.same(after, before, "color")
-			u.at(after, other(first))
+			u.at(after, harness.OtherOf(first))
 			if restores := c.proxy.Metric(t, "rehydra_session_restores_total"); restores != 1 {
 				t.Errorf("%v sessions were restored, wanted 1", restores)
 			}
@@ -32,15 +32,15 @@ func TestFailOver(t *testing.T) {
 			// The node comes back, and nothing old with it.
 			u.get("/shop/session?op=set&k=color&v=blue")
 			c.nodes[first].Start()
-			c.waitUp(t, first)
+			c.proxy.WaitUp(t, "shop", first)
 			again := u.get("/shop/session?op=touch")
-			u.at(again, other(first))
-			c.nodes[other(first)].Kill9()
+			u.at(again, harness.OtherOf(first))
+			c.nodes[harness.OtherOf(first)].Kill9()
 			back := u.get("/shop/session?op=touch")
 			u.at(back, first)
 			u.same(back, before)
-			if back.values["color"] != "blue" {
-				t.Errorf("color is %q after two fail-overs, wanted blue", back.values["color"])
+			if back.Values["color"] != "blue" {
+				t.Errorf("color is %q after two fail-overs, wanted blue", back.Values["color"])
 			}
 			c.nodes[first].Stop()
 			c.noBadLines(t)
@@ -89,7 +89,7 @@ func (c *cluster) kill(t *testing.T, route string, do func()) {
 	c.nodes[route].Kill9()
 	do()
 	c.nodes[route].Start()
-	c.waitUp(t, route)
+	c.proxy.WaitUp(t, "shop", route)
 }
 
 // A node that was only paused still holds the session as it was. It must not
@@ -97,12 +97,12 @@ func (c *cluster) kill(t *testing.T, route string, do func()) {
 func walkPaused(t *testing.T, c *cluster) {
 	u := c.user(t)
 	before := u.get("/shop/session?op=set&k=color&v=old")
-	first := before.values["node"]
+	first := before.Values["node"]
 	c.nodes[first].Kill9() // the session moves to the other node ...
 	moved := u.get("/shop/session?op=set&k=color&v=new")
 	c.nodes[first].Start()
-	c.waitUp(t, first)
-	second := other(first)
+	c.proxy.WaitUp(t, "shop", first)
+	second := harness.OtherOf(first)
 	c.nodes[second].Pause() // ... which is then paused, holding color=new
 	resume := sync.OnceFunc(c.nodes[second].Resume)
 	defer resume()
@@ -112,15 +112,15 @@ func walkPaused(t *testing.T, c *cluster) {
 	third := u.get("/shop/session?op=set&k=color&v=newest")
 	u.at(third, first)
 	resume()
-	c.waitUp(t, second)
+	c.proxy.WaitUp(t, "shop", second)
 	// The old id, as a second tab of the browser may still send it.
 	stale := c.user(t)
-	p := stale.get("/shop/session;jsessionid=" + moved.session + "?op=touch")
-	if p.values["color"] != "newest" {
-		t.Errorf("the old id shows color %q at %s, wanted newest", p.values["color"], p.values["node"])
+	p := stale.get("/shop/session;jsessionid=" + moved.Session + "?op=touch")
+	if p.Values["color"] != "newest" {
+		t.Errorf("the old id shows color %q at %s, wanted newest", p.Values["color"], p.Values["node"])
 	}
-	if p.baseID() != before.baseID() {
-		t.Errorf("the old id shows the session %q, wanted the base id of %q", p.session, before.session)
+	if p.BaseID() != before.BaseID() {
+		t.Errorf("the old id shows the session %q, wanted the base id of %q", p.Session, before.Session)
 	}
 }
 
@@ -130,11 +130,11 @@ func walkMemcached(t *testing.T, c *cluster) {
 		u := c.user(t)
 		before := u.get("/shop/session?op=set&k=color&v=green")
 		m.Kill(t)
-		route := before.values["node"]
+		route := before.Values["node"]
 		c.kill(t, route, func() {
 			after := u.get("/shop/session?op=touch")
 			u.same(after, before, "color")
-			u.at(after, other(route))
+			u.at(after, harness.OtherOf(route))
 		})
 		m.Restart(c.t) // it outlives this walk
 		c.waitNodesUp(t)
@@ -146,16 +146,16 @@ func walkLate(t *testing.T, c *cluster) {
 	u := c.user(t)
 	u.get("/shop/session?op=big&k=heap&n=200000")
 	before := u.get("/shop/session?op=late&k=color&v=green")
-	if before.values["heap"] != "200000" {
-		t.Fatalf("the large value is %q", before.values["heap"])
+	if before.Values["heap"] != "200000" {
+		t.Fatalf("the large value is %q", before.Values["heap"])
 	}
-	c.kill(t, before.values["node"], func() {
+	c.kill(t, before.Values["node"], func() {
 		after := u.get("/shop/session?op=touch")
 		u.same(after, before, "heap", "color")
 	})
 	u.get("/shop/session?op=fixed&k=color&v=red") // a Content-Length that was sent before
 	before = u.get("/shop/session?op=touch")
-	c.kill(t, before.values["node"], func() {
+	c.kill(t, before.Values["node"], func() {
 		after := u.get("/shop/session?op=touch")
 		u.same(after, before, "heap", "color")
 	})
@@ -168,13 +168,13 @@ func walkCart(t *testing.T, c *cluster) {
 	for _, item := range []string{"apples", "pears", "plums"} {
 		before = u.get("/shop/session?op=append&k=cart&v=" + item)
 	}
-	if before.values["cart"] != "apples,pears,plums" {
-		t.Fatalf("the cart is %q", before.values["cart"])
+	if before.Values["cart"] != "apples,pears,plums" {
+		t.Fatalf("the cart is %q", before.Values["cart"])
 	}
-	c.kill(t, before.values["node"], func() {
+	c.kill(t, before.Values["node"], func() {
 		after := u.get("/shop/session?op=append&k=cart&v=figs")
-		if after.values["cart"] != "apples,pears,plums,figs" || after.baseID() != before.baseID() {
-			t.Errorf("the cart is %q in session %q", after.values["cart"], after.session)
+		if after.Values["cart"] != "apples,pears,plums,figs" || after.BaseID() != before.BaseID() {
+			t.Errorf("the cart is %q in session %q", after.Values["cart"], after.Session)
 		}
 	})
 }
@@ -184,11 +184,11 @@ func walkLogout(t *testing.T, c *cluster) {
 	u := c.user(t)
 	before := u.get("/shop/session?op=set&k=color&v=secret")
 	u.get("/shop/session?op=invalidate")
-	c.kill(t, before.values["node"], func() {
-		for _, id := range []string{before.session, before.baseID() + "." + other(before.route())} {
+	c.kill(t, before.Values["node"], func() {
+		for _, id := range []string{before.Session, before.BaseID() + "." + harness.OtherOf(before.Route())} {
 			stale := c.user(t)
 			p := stale.get("/shop/session;jsessionid=" + id + "?op=show")
-			if p.session != "none" || strings.Contains(p.text, "secret") {
+			if p.Session != "none" || strings.Contains(p.text, "secret") {
 				t.Errorf("the ended session is back under %q:\n%s", id, p.text)
 			}
 		}
@@ -200,15 +200,15 @@ func walkRenewed(t *testing.T, c *cluster) {
 	u := c.user(t)
 	before := u.get("/shop/session?op=set&k=color&v=green")
 	renewed := u.get("/shop/session?op=renew")
-	if renewed.baseID() == before.baseID() {
+	if renewed.BaseID() == before.BaseID() {
 		t.Fatal("the id was not renewed")
 	}
-	c.kill(t, before.values["node"], func() {
+	c.kill(t, before.Values["node"], func() {
 		after := u.get("/shop/session?op=touch")
 		u.same(after, renewed, "color")
 		stale := c.user(t)
-		if p := stale.get("/shop/session;jsessionid=" + before.session + "?op=show"); p.session != "none" {
-			t.Errorf("the old id shows the session %q", p.session)
+		if p := stale.get("/shop/session;jsessionid=" + before.Session + "?op=show"); p.Session != "none" {
+			t.Errorf("the old id shows the session %q", p.Session)
 		}
 	})
 }
@@ -217,13 +217,13 @@ func walkRenewed(t *testing.T, c *cluster) {
 func walkPathParameter(t *testing.T, c *cluster) {
 	u := c.user(t)
 	before := u.get("/shop/session?op=set&k=color&v=green")
-	c.kill(t, before.values["node"], func() {
+	c.kill(t, before.Values["node"], func() {
 		u := c.user(t)
 		u.client.Jar = nil
-		after := u.get("/shop/session;jsessionid=" + before.session + "?op=touch")
+		after := u.get("/shop/session;jsessionid=" + before.Session + "?op=touch")
 		u.same(after, before, "color")
-		u.at(after, other(before.values["node"]))
-		again := u.get("/shop/session;jsessionid=" + after.session + "?op=touch")
+		u.at(after, harness.OtherOf(before.Values["node"]))
+		again := u.get("/shop/session;jsessionid=" + after.Session + "?op=touch")
 		u.same(again, before, "color")
 	})
 }

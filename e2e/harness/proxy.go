@@ -169,6 +169,14 @@ func (p *Proxy) WaitEvent(t testing.TB, what string, match func(Event) bool) Eve
 	return found[0]
 }
 
+// WaitUp waits until it uses a backend.
+func (p *Proxy) WaitUp(t testing.TB, pool, route string) {
+	t.Helper()
+	Eventually(t, route+" is up", func() bool {
+		return p.Metric(t, `rehydra_backend_up{backend="`+route+`",pool="`+pool+`"}`) == 1
+	})
+}
+
 // Metric returns a sample of GET /metrics by its name, with its labels as they stand there. A sample that is missing fails the test.
 func (p *Proxy) Metric(t testing.TB, name string) float64 {
 	t.Helper()

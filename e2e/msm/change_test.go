@@ -15,20 +15,20 @@ func TestChangeOver(t *testing.T) {
 	for len(users) < 2 {
 		u := c.user(t)
 		p := u.get("/shop/session?op=set&k=color&v=green")
-		users[p.lines["node"]], first[p.lines["node"]] = u, p
+		users[p.Values["node"]], first[p.Values["node"]] = u, p
 	}
 	if _, memcached, _ := first["node1"].id(); memcached != "" {
-		t.Errorf("the session of the valve's Tomcat is %q, wanted no memcached in it", first["node1"].lines["session"])
+		t.Errorf("the session of the valve's Tomcat is %q, wanted no memcached in it", first["node1"].Session)
 	}
 	if _, memcached, _ := first["node2"].id(); memcached != "n1" && memcached != "n2" {
-		t.Errorf("the session of MSM's Tomcat is %q, wanted its memcached in it", first["node2"].lines["session"])
+		t.Errorf("the session of MSM's Tomcat is %q, wanted its memcached in it", first["node2"].Session)
 	}
 	check := func(route string) {
 		t.Helper()
 		p := users[route].get("/shop/session?op=append&k=list&v=x")
 		users[route].continues(p, first[route], route)
-		if p.lines["color"] != "green" {
-			t.Errorf("color is %q at %s, wanted green", p.lines["color"], route)
+		if p.Values["color"] != "green" {
+			t.Errorf("color is %q at %s, wanted green", p.Values["color"], route)
 		}
 	}
 	for range 3 {
@@ -38,7 +38,7 @@ func TestChangeOver(t *testing.T) {
 	c.nodes["node1"].Kill9()
 	check("node2")
 	c.nodes["node1"].Start()
-	c.waitUp(t, "node1")
+	c.proxy.WaitUp(t, "shop", "node1")
 	check("node1")
 	if restores := c.proxy.Metric(t, "rehydra_session_restores_total"); restores != 1 {
 		t.Errorf("%v sessions were restored, wanted the one of the Tomcat with the valve", restores)

@@ -5,13 +5,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"rehydra/e2e/harness"
 	"rehydra/e2e/tomcat"
@@ -62,21 +60,6 @@ func start(t *testing.T, attributes string, changed ...string) *cluster {
 	return c
 }
 
-func other(route string) string {
-	if route == "node1" {
-		return "node2"
-	}
-	return "node1"
-}
-
-// waitUp waits until the proxy uses the backend of route.
-func (c *cluster) waitUp(t *testing.T, route string) {
-	t.Helper()
-	harness.Eventually(t, route+" to be up", func() bool {
-		return c.proxy.Metric(t, `rehydra_backend_up{backend="`+route+`",pool="shop"}`) == 1
-	})
-}
-
 // user is a browser's worth of client.
 type user struct {
 	t      *testing.T
@@ -86,19 +69,13 @@ type user struct {
 
 func (c *cluster) user(t *testing.T) *user {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 1}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &user{t: t, base: "http://" + c.proxy.Address(), client: &http.Client{Transport: transport, Jar: jar, Timeout: 15 * time.Second}}
+	return &user{t: t, base: "http://" + c.proxy.Address(), client: harness.NewVisitor(t)}
 }
 
-// page is what the test application printed, by the first word of each line.
+// page is what the test application printed.
 type page struct {
+	harness.SessionPage
 	header http.Header
-	lines  map[string]string
 }
 
 // get requests a path, which must be answered with 200.
@@ -120,19 +97,12 @@ func (u *user) get(path string) page {
 	if resp.StatusCode != http.StatusOK {
 		u.t.Fatalf("GET %s: status %d, wanted 200:\n%s", path, resp.StatusCode, text)
 	}
-	p := page{header: resp.Header, lines: make(map[string]string)}
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimPrefix(strings.TrimSpace(line), "value ")
-		if name, value, ok := strings.Cut(line, " "); ok {
-			p.lines[name] = value
-		}
-	}
-	return p
+	return page{harness.ParseSessionPage(string(text)), resp.Header}
 }
 
 // id splits the session's id: ABC-n1.node1 is ABC, n1 and node1.
 func (p page) id() (session, memcached, route string) {
-	base, route, _ := strings.Cut(p.lines["session"], ".")
+	base, route, _ := strings.Cut(p.Session, ".")
 	dash := strings.LastIndexByte(base, '-')
 	if dash < 0 {
 		return base, "", route

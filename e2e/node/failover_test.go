@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"rehydra/e2e/harness"
 )
@@ -34,22 +32,13 @@ func startCluster(t *testing.T) *cluster {
 	return c
 }
 
-func other(route string) string {
-	if route == "node1" {
-		return "node2"
-	}
-	return "node1"
-}
-
 // during kills the node of route, calls do, and starts it again.
 func (c *cluster) during(t *testing.T, route string, do func()) {
 	t.Helper()
 	c.nodes[route].kill()
 	do()
 	c.nodes[route].start()
-	harness.Eventually(t, route+" to be up", func() bool {
-		return c.proxy.Metric(t, `rehydra_backend_up{backend="`+route+`",pool="shop"}`) == 1
-	})
+	c.proxy.WaitUp(t, "shop", route)
 }
 
 // user is a browser's worth of client: it keeps its cookies.
@@ -61,23 +50,11 @@ type user struct {
 
 func (c *cluster) user(t *testing.T) *user {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &user{t: t, base: "http://" + c.proxy.Address() + "/shop", client: &http.Client{Transport: transport, Jar: jar, Timeout: 15 * time.Second}}
+	return &user{t: t, base: "http://" + c.proxy.Address() + "/shop", client: harness.NewVisitor(t)}
 }
 
 // page is what the application printed.
-type page struct {
-	session string // the whole id
-	facts   map[string]string
-}
-
-func (p page) baseID() string { base, _, _ := strings.Cut(p.session, "."); return base }
-func (p page) route() string  { _, route, _ := strings.Cut(p.session, "."); return route }
+type page = harness.SessionPage
 
 // do sends a request with body, which must be answered with 200, and reads the page. No field of the protocol may come along.
 func (u *user) do(body []byte, pairs ...string) page {
@@ -110,24 +87,7 @@ func (u *user) do(body []byte, pairs ...string) page {
 			}
 		}
 	}
-	return parse(string(text))
-}
-
-func parse(text string) page {
-	p := page{facts: make(map[string]string)}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch name {
-		case "session":
-			p.session = value
-		case "value", "size":
-			name, value, _ = strings.Cut(value, " ")
-			p.facts[name] = value
-		default:
-			p.facts[name] = value
-		}
-	}
-	return p
+	return harness.ParseSessionPage(string(text))
 }
 
 // cookie is the session id that the client would send next.
@@ -148,16 +108,9 @@ func (u *user) cookie() string {
 // movedTo wants got to show the session of want at another node: the same base id and values, the new route in the cookie.
 func (u *user) movedTo(route string, got, want page, names ...string) {
 	u.t.Helper()
-	if got.baseID() != want.baseID() || got.baseID() == "" {
-		u.t.Errorf("the session is %q, wanted the base id of %q", got.session, want.session)
-	}
-	if got.route() != route || u.cookie() != got.session {
-		u.t.Errorf("the session is %q and the cookie %q, wanted the route %s in both", got.session, u.cookie(), route)
-	}
-	for _, name := range append(names, "created") {
-		if got.facts[name] != want.facts[name] || want.facts[name] == "" {
-			u.t.Errorf("%s is %q, wanted %q", name, got.facts[name], want.facts[name])
-		}
+	got.WantSame(u.t, want, names...)
+	if got.Route() != route || u.cookie() != got.Session {
+		u.t.Errorf("the session is %q and the cookie %q, wanted the route %s in both", got.Session, u.cookie(), route)
 	}
 }
 
@@ -189,13 +142,13 @@ func TestFailOver(t *testing.T) {
 func walkThereAndBack(t *testing.T, c *cluster) {
 	u := c.user(t)
 	before := u.do(nil, "op", "set", "k", "color", "v", "green")
-	first := before.route()
+	first := before.Route()
 	restores := c.proxy.Metric(t, "rehydra_session_restores_total")
 	c.during(t, first, func() {
-		u.movedTo(other(first), u.do(nil, "op", "show"), before, "color")
+		u.movedTo(harness.OtherOf(first), u.do(nil, "op", "show"), before, "color")
 		before = u.do(nil, "op", "set", "k", "color", "v", "blue")
 	})
-	c.during(t, other(first), func() {
+	c.during(t, harness.OtherOf(first), func() {
 		u.movedTo(first, u.do(nil, "op", "show"), before, "color")
 	})
 	if n := c.proxy.Metric(t, "rehydra_session_restores_total") - restores; n != 2 {
@@ -210,11 +163,11 @@ func walkCart(t *testing.T, c *cluster) {
 	for _, item := range []string{"tea", "cups", "pot"} {
 		before = u.do(nil, "op", "append", "k", "cart", "v", item)
 	}
-	if before.facts["cart"] != "tea,cups,pot" {
-		t.Fatalf("the cart is %q", before.facts["cart"])
+	if before.Values["cart"] != "tea,cups,pot" {
+		t.Fatalf("the cart is %q", before.Values["cart"])
 	}
-	c.during(t, before.route(), func() {
-		u.movedTo(other(before.route()), u.do(nil, "op", "show"), before, "cart")
+	c.during(t, before.Route(), func() {
+		u.movedTo(harness.OtherOf(before.Route()), u.do(nil, "op", "show"), before, "cart")
 	})
 }
 
@@ -223,16 +176,16 @@ func walkLate(t *testing.T, c *cluster) {
 	u := c.user(t)
 	u.do(nil, "op", "big", "k", "heap", "n", "200000")
 	before := u.do(nil, "op", "late", "k", "color", "v", "green")
-	c.during(t, before.route(), func() {
-		u.movedTo(other(before.route()), u.do(nil, "op", "show"), before, "heap", "color")
+	c.during(t, before.Route(), func() {
+		u.movedTo(harness.OtherOf(before.Route()), u.do(nil, "op", "show"), before, "heap", "color")
 	})
 	u.do(nil, "op", "fixed", "k", "color", "v", "red")
 	before = u.do(nil, "op", "show")
-	if before.facts["color"] != "red" || before.facts["heap"] != "200000" {
-		t.Fatalf("color is %q, heap %q", before.facts["color"], before.facts["heap"])
+	if before.Values["color"] != "red" || before.Values["heap"] != "200000" {
+		t.Fatalf("color is %q, heap %q", before.Values["color"], before.Values["heap"])
 	}
-	c.during(t, before.route(), func() {
-		u.movedTo(other(before.route()), u.do(nil, "op", "show"), before, "heap", "color")
+	c.during(t, before.Route(), func() {
+		u.movedTo(harness.OtherOf(before.Route()), u.do(nil, "op", "show"), before, "heap", "color")
 	})
 }
 
@@ -240,15 +193,15 @@ func walkLate(t *testing.T, c *cluster) {
 func walkRenewed(t *testing.T, c *cluster) {
 	u, stale := c.user(t), c.user(t)
 	before := u.do(nil, "op", "set", "k", "color", "v", "green")
-	stale.client.Jar.SetCookies(mustParse(t, u.base), []*http.Cookie{{Name: "JSESSIONID", Value: before.session, Path: "/"}})
+	stale.client.Jar.SetCookies(mustParse(t, u.base), []*http.Cookie{{Name: "JSESSIONID", Value: before.Session, Path: "/"}})
 	renewed := u.do(nil, "op", "renew")
-	if renewed.baseID() == before.baseID() || u.cookie() != renewed.session {
-		t.Fatalf("the id is %q after %q, the cookie %q", renewed.session, before.session, u.cookie())
+	if renewed.BaseID() == before.BaseID() || u.cookie() != renewed.Session {
+		t.Fatalf("the id is %q after %q, the cookie %q", renewed.Session, before.Session, u.cookie())
 	}
-	c.during(t, renewed.route(), func() {
-		u.movedTo(other(renewed.route()), u.do(nil, "op", "show"), renewed, "color")
-		if p := stale.do(nil, "op", "show"); p.session != "none" {
-			t.Errorf("the old id shows the session %q", p.session)
+	c.during(t, renewed.Route(), func() {
+		u.movedTo(harness.OtherOf(renewed.Route()), u.do(nil, "op", "show"), renewed, "color")
+		if p := stale.do(nil, "op", "show"); p.Session != "none" {
+			t.Errorf("the old id shows the session %q", p.Session)
 		}
 	})
 }
@@ -258,9 +211,9 @@ func walkLogout(t *testing.T, c *cluster) {
 	u := c.user(t)
 	before := u.do(nil, "op", "set", "k", "color", "v", "secret")
 	u.do(nil, "op", "invalidate")
-	c.during(t, before.route(), func() {
-		if p := u.do(nil, "op", "show"); p.session != "none" {
-			t.Errorf("the ended session is back: %q", p.session)
+	c.during(t, before.Route(), func() {
+		if p := u.do(nil, "op", "show"); p.Session != "none" {
+			t.Errorf("the ended session is back: %q", p.Session)
 		}
 	})
 }
@@ -269,11 +222,11 @@ func walkLogout(t *testing.T, c *cluster) {
 func walkBody(t *testing.T, c *cluster) {
 	u := c.user(t)
 	before := u.do(nil, "op", "set", "k", "color", "v", "green")
-	c.during(t, before.route(), func() {
+	c.during(t, before.Route(), func() {
 		after := u.do(make([]byte, 3_000_000), "op", "show")
-		u.movedTo(other(before.route()), after, before, "color")
-		if after.facts["body"] != "3000000" {
-			t.Errorf("a body of %s bytes reached the application, wanted 3000000", after.facts["body"])
+		u.movedTo(harness.OtherOf(before.Route()), after, before, "color")
+		if after.Values["body"] != "3000000" {
+			t.Errorf("a body of %s bytes reached the application, wanted 3000000", after.Values["body"])
 		}
 	})
 }
