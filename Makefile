@@ -38,7 +38,7 @@ unit: ## the packages by themselves (memcached is started by the tests)
 	go test $(TESTFLAGS) $$(go list ./... | grep -v /e2e)
 
 e2e: build adapters ## the built binary against real Tomcats, memcached and a browser
-	@sh scripts/need.sh memcached=memcached chromium=chromium node=nodejs npm=npm systemd-analyze=systemd curl=curl
+	@sh scripts/need.sh memcached=memcached chromium=chromium node=nodejs npm=npm systemd-analyze=systemd curl=curl slowhttptest=slowhttptest
 	REHYDRA_BIN=$(CURDIR)/bin/rehydra go test -count=1 -p 1 $(TESTFLAGS) ./e2e/...
 
 race: ## the packages that share memory, under the race detector

@@ -88,9 +88,10 @@ func (x *exchange) answer() (next bool) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			x.s.log.Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("panic in a request")
-			if !x.headSent {
-				x.refuse(failPanic)
-			}
+			x.c.cutBackend()
+			x.body.stopPump()
+			x.closeClient = true
+			x.refuse(failPanic)
 			next = false
 		}
 		x.end()
