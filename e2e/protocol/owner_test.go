@@ -1,7 +1,9 @@
 package protocol
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"rehydra/e2e/harness"
@@ -97,5 +99,42 @@ func TestProxiesThatDisagreeAboutBackends(t *testing.T) {
 		wantAt(t, second.get("/add?text=3", "DISAGREE.node2"), m2, want+"3")
 		want += "3"
 		wantAt(t, first.get("/get", "DISAGREE.node1"), m1, want)
+	}
+}
+
+// Each install has a generation of its own, whoever asks and however often.
+func TestGenerationsAreNeverUsedTwice(t *testing.T) {
+	t.Parallel()
+	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
+	proxies := disagreeing(t, twoNodes(t), m1, m2)
+	proxies[0].begin(m1, "GEN", "g")
+	proxies[1].warm(m2)
+	for range 15 { // each proxy reaches another backend
+		var both sync.WaitGroup
+		for i := range 4 {
+			both.Go(func() {
+				r := proxies[i%2].send(query{target: "/add?text=.", cookie: fmt.Sprintf("GEN.node%d", 1+i%2)})
+				if r.status != 200 && r.status != 503 {
+					t.Errorf("status %d %v, wanted 200, or 503 for a late write", r.status, r.err)
+				}
+			})
+		}
+		both.Wait()
+	}
+	installed := map[string]string{} // by generation: route
+	for _, m := range []*model{m1, m2} {
+		for _, q := range m.filter(func(q *call) bool { _, ok := q.lookup("Rehydra-State"); return ok || q.op() == "install" }) {
+			generation, counter, _ := strings.Cut(q.have(), ".")
+			if counter != "0" {
+				t.Errorf("installed as %s, wanted counter 0", q.have())
+			}
+			if other, ok := installed[generation]; ok && other != m.route {
+				t.Errorf("generation %s was installed at %s and at %s", generation, other, m.route)
+			}
+			installed[generation] = m.route
+		}
+	}
+	if len(installed) < 2 || installed["1"] != "" {
+		t.Errorf("generations installed: %v", installed)
 	}
 }
