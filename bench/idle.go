@@ -80,7 +80,7 @@ func (c *contender) holdConnections(ctx context.Context, s *site) (memory []int6
 			break
 		}
 		memory = append(memory, n)
-		_, err = io.WriteString(l.tell, "go on\n")
+		err = l.goOn()
 	}
 	if err = errors.Join(err, l.wait()); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, c.tail())

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -59,7 +60,7 @@ type LoadResult struct {
 }
 
 // The lines by which a load generator tells that its measured time begins and ends; the result follows as JSON. One that holds
-// connections says how many, and waits for a line each time.
+// connections says how many. It waits for a line each time: however busy the machine is, what the caller reads of the proxy then belongs to that time.
 const (
 	loadStarts = "start"
 	loadEnds   = "end"
@@ -84,8 +85,13 @@ func runLoad(ctx context.Context, _ []string, out io.Writer) error {
 			return err
 		})
 	}
-	result, err := generate(ctx, spec, func(event string) { fmt.Fprintln(out, event) })
-	if err != nil {
+	var deaf error
+	result, err := generate(ctx, spec, func(event string) {
+		fmt.Fprintln(out, event)
+		_, err := in.ReadString('\n')
+		deaf = errors.Join(deaf, err)
+	})
+	if err = errors.Join(err, deaf); err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(result)
@@ -127,9 +133,9 @@ func generate(ctx context.Context, spec LoadSpec, event func(string)) (LoadResul
 		})
 	}
 	g.warmUp(ctx)
+	event(loadStarts)
 	g.measureFrom(time.Now())
 	g.phase.Store(measuring)
-	event(loadStarts)
 	pause(ctx, spec.Time)
 	event(loadEnds)
 	elapsed := time.Since(g.start())

@@ -68,6 +68,12 @@ func startLoad(ctx context.Context, self string, spec LoadSpec) (*loader, error)
 	return l, nil
 }
 
+// goOn tells a load generator that waits to go on.
+func (l *loader) goOn() error {
+	_, err := io.WriteString(l.tell, "go on\n")
+	return err
+}
+
 // wait waits for the load generator's end and adds what it complained of to its error.
 func (l *loader) wait() error {
 	l.tell.Close()
@@ -98,8 +104,10 @@ func (c *contender) measureRound(ctx context.Context, s *site, warm, length time
 		switch line := l.said.Bytes(); string(line) {
 		case loadStarts:
 			before, err = c.running.usage()
+			err = errors.Join(err, l.goOn())
 		case loadEnds:
 			after, err = c.running.usage()
+			err = errors.Join(err, l.goOn())
 		default:
 			err = json.Unmarshal(line, &result)
 		}
