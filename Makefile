@@ -58,6 +58,7 @@ soak: ## faults, reloads and the history checker for longer: REHYDRA_SOAK=60s, R
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) -run 'Soak|Unfenced' ./e2e/history
 	go test -count=1 -p 1 -tags soak -v $(TESTFLAGS) ./e2e/faults
 	go test -count=1 -tags soak -v $(TESTFLAGS) -run Nothing ./e2e/upgrade
+	go test -count=1 -tags soak -v $(TESTFLAGS) -run KeepAliveEnds ./e2e/serve
 
 # What the comparison needs beside what is built here: the peers, and the Tomcats of the whole systems.
 BENCH_NEEDS := haproxy=haproxy nginx=nginx apache2=apache2-bin /usr/lib/apache2/modules/mod_jk.so=libapache2-mod-jk caddy=caddy memcached=memcached

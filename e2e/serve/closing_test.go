@@ -14,9 +14,6 @@ import (
 	"rehydra/e2e/harness"
 )
 
-// closingFor is how long TestKeepAliveEndsAtEachPOST goes on for each keep-alive time; `make soak` gives it minutes.
-var closingFor = 8 * time.Second
-
 // TestKeepAliveEndsAtEachPOST: the backend closes its idle connections at the very moment at which the next POST comes. No client gets
 // anything but its answer, and nothing is executed twice.
 func TestKeepAliveEndsAtEachPOST(t *testing.T) {
