@@ -1,0 +1,60 @@
+package sessiontier
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestEndsOutliveEveryProxy: a node is cut off when a session ends, and every proxy is restarted before it returns. Until it is healed the newest of all
+// nodes wins; then the tombstone is there too, and the session stays ended when nothing else is left. With one copy its only copy is on that node.
+func TestEndsOutliveEveryProxy(t *testing.T) {
+	for name, copies := range map[string]int{"two copies": 2, "one copy": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			servers := startBehindDoors(t, 2)
+			with := func(c *Config) { c.Copies = copies }
+			p := openTier(t, servers, with)
+			k := key("ended")
+			r := rec("1.1", "node1", "a")
+			r.TTL = 0 // no end of its own
+			p.mustSave(t, k, r)
+			away := int(p.rank(k.storeKey())[0])
+			servers[away].cutOff()
+			p.waitNode(t, away, false)
+			if err := p.End(t.Context(), k, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			p.Close() // with what it remembered
+
+			fresh := openHealing(t, servers, with)
+			before := fresh.heals(away)
+			fresh.wantLookup(t, k, ErrEnded)
+			servers[away].rejoin()
+			fresh.wantLookup(t, k, ErrEnded)
+			fresh.waitHealed(t, away, before)
+			fresh.Close()
+			servers[1-away].cutOff()
+			last := openTier(t, servers, with)
+			last.wantLookup(t, k, ErrEnded)
+			last.wantSave(t, k, rec("1.2", "node1", "late"), ErrEnded)
+		})
+	}
+}
+
+// TestEndForgottenByAll: no node took the tombstone, and no proxy is left that remembers it: the session is back.
+func TestEndForgottenByAll(t *testing.T) {
+	t.Parallel()
+	servers := startBehindDoors(t, 1)
+	p := openTier(t, servers, nil)
+	k := key("ended")
+	p.mustSave(t, k, rec("1.1", "node1", "a"))
+	servers[0].cutOff()
+	p.waitNode(t, 0, false)
+	if err := p.End(t.Context(), k, time.Minute); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("End: %v, want %v", err, ErrUnavailable)
+	}
+	p.Close()
+	servers[0].rejoin()
+	openTier(t, servers, nil).wantRecord(t, k, "1.1", "node1", "a")
+}
