@@ -27,7 +27,7 @@ func pipedLane(t *testing.T, limit int64) (*lane, net.Conn) {
 		running.Wait()
 		theirs.Close()
 	})
-	if err := theirs.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := theirs.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	return l, theirs
@@ -103,7 +103,7 @@ func TestLaneGivesEachItsOwn(t *testing.T) {
 			})
 			for i := range many {
 				all.Go(func() {
-					s, key, value := listener(time.Minute), fmt.Sprint("key", i), bytes.Repeat([]byte{byte('a' + i)}, i*100)
+					s, key, value := listener(20*time.Second), fmt.Sprint("key", i), bytes.Repeat([]byte{byte('a' + i)}, i*100)
 					if i == many/2 {
 						value = bytes.Repeat([]byte{'x'}, 2*readRoom) // longer than what is read at once
 					}
@@ -126,7 +126,7 @@ func TestLaneGivesEachItsOwn(t *testing.T) {
 func TestLaneGathers(t *testing.T) {
 	l, server := pipedLane(t, 1000)
 	send := func(key string) {
-		if err := l.send(listener(time.Minute), requestFor(key), nil); err != nil {
+		if err := l.send(listener(20*time.Second), requestFor(key), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -170,7 +170,7 @@ func makeOverdue(t *testing.T, l *lane, s *stream) {
 // TestLaneThrowsLateAnswersAway: an answer that comes after its time belongs to nobody, and those after it to whom they belong.
 func TestLaneThrowsLateAnswersAway(t *testing.T) {
 	l, server := pipedLane(t, 1000)
-	late, inTime := listener(time.Minute), listener(time.Minute)
+	late, inTime := listener(20*time.Second), listener(20*time.Second)
 	for _, s := range []*stream{late, inTime} {
 		if err := l.send(s, requestFor("key"), nil); err != nil {
 			t.Fatal(err)
@@ -198,7 +198,7 @@ func TestLaneThrowsLateAnswersAway(t *testing.T) {
 		t.Error("the late answer was given to somebody")
 	}
 	// The lane goes on.
-	again := listener(time.Minute)
+	again := listener(20 * time.Second)
 	if err := l.send(again, requestFor("again"), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func TestLaneEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, server := pipedLane(t, 1000)
-			waiting := []*stream{listener(time.Minute), listener(time.Minute)}
+			waiting := []*stream{listener(20 * time.Second), listener(20 * time.Second)}
 			var answers [2][]byte
 			for _, s := range waiting {
 				if err := l.send(s, requestFor("key of some length"), nil); err != nil {
@@ -257,7 +257,7 @@ func TestLaneEnds(t *testing.T) {
 					t.Errorf("whoever waits heard %q, %v; want %v", body, err, c.want)
 				}
 			}
-			if err := l.send(listener(time.Minute), requestFor("more"), nil); !errors.Is(err, c.want) {
+			if err := l.send(listener(20*time.Second), requestFor("more"), nil); !errors.Is(err, c.want) {
 				t.Errorf("another request: %v, want %v", err, c.want)
 			}
 		})
@@ -280,7 +280,7 @@ func TestLaneWithAStuckWrite(t *testing.T) {
 // TestRetiredLaneWaits: a lane that is given up ends when the answers that are awaited have come, or are overdue.
 func TestRetiredLaneWaits(t *testing.T) {
 	l, server := pipedLane(t, 1000)
-	answered, overdue := listener(time.Minute), listener(time.Minute)
+	answered, overdue := listener(20*time.Second), listener(20*time.Second)
 	for _, s := range []*stream{answered, overdue} {
 		if err := l.send(s, requestFor("key"), nil); err != nil {
 			t.Fatal(err)
@@ -354,12 +354,12 @@ func TestLanesOfAServer(t *testing.T) {
 		all.Go(func() {
 			value := bytes.Repeat([]byte{byte(i)}, 100+i*5000)
 			key := fmt.Sprint("key", i)
-			tok, err := s.put(key, value, time.Minute, token{})
+			tok, err := s.put(key, value, 20*time.Second, token{})
 			for range 5 {
 				if err != nil {
 					break
 				}
-				tok, err = s.put(key, value, time.Minute, tok)
+				tok, err = s.put(key, value, 20*time.Second, tok)
 			}
 			if err != nil {
 				t.Error(err)
