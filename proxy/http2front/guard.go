@@ -47,7 +47,7 @@ func (g *guard) end() {
 	g.mu.Lock()
 	g.closed = true
 	g.mu.Unlock()
-	_ = g.Conn.Close() // its last word was said
+	_ = g.Close() // its last word was said
 	g.using.Wait()
 }
 
