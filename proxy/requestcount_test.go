@@ -10,7 +10,7 @@ import (
 )
 
 // routingOf returns a routing with pools of one backend each.
-func routingOf(t *testing.T, pools ...string) *Routing {
+func routingOf(t testing.TB, pools ...string) *Routing {
 	t.Helper()
 	configs := make([]upstream.Config, len(pools))
 	for i, name := range pools {
