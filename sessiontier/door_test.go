@@ -148,7 +148,7 @@ func (s *memcachedServer) raw(t *testing.T) *memcache.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetTimeout(5 * time.Second)
+	c.SetTimeout(10 * time.Second)
 	t.Cleanup(func() { c.Close() })
 	return c
 }

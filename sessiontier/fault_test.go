@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rainycape/memcache"
 )
 
 func TestStartsWithoutMemcachedAndRecovers(t *testing.T) {
@@ -311,11 +310,7 @@ func TestUnreadableCopies(t *testing.T) {
 	t.Parallel()
 	servers := startServers(t, 2)
 	p := openTier(t, servers, nil)
-	raw, err := memcache.New(servers[0].address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
+	raw := servers[0].raw(t)
 	spoil := map[string]func(value, other []byte) []byte{
 		"changed":  func(v, _ []byte) []byte { v[len(v)-12] ^= 1; return v },
 		"cut":      func(v, _ []byte) []byte { return v[:len(v)-1] },

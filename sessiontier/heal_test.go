@@ -191,11 +191,7 @@ func TestHealingLeavesOthersAlone(t *testing.T) {
 	servers := startServers(t, 2)
 	p := openHealing(t, servers, nil)
 	p.waitHealed(t, 0, 0)
-	raw, err := memcache.New(servers[1].address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer raw.Close()
+	raw := servers[1].raw(t)
 	other := sampleEnvelope()
 	foreign, err := encodePlain(&other, key("another"))
 	if err != nil {
@@ -208,11 +204,7 @@ func TestHealingLeavesOthersAlone(t *testing.T) {
 		}
 	}
 	p.restartEmpty(t, servers, 0)
-	first, err := memcache.New(servers[0].address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
+	first := servers[0].raw(t)
 	for name := range values {
 		if _, err := first.Get(name); err != memcache.ErrCacheMiss {
 			t.Errorf("%q is on the healed node: %v", name, err)

@@ -247,11 +247,7 @@ func TestPutBack(t *testing.T) {
 	var raw []*memcache.Client
 	var old []*memcache.Item
 	for _, s := range servers {
-		c, err := memcache.New(s.address())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
+		c := s.raw(t)
 		item, err := c.Get(k.storeKey())
 		if err != nil {
 			t.Fatal(err)
