@@ -99,7 +99,7 @@ route = "node1"
 url = "http:/127.0.0.1:8081"
 [[pool.backend]]
 route = "node1"
-url = "https://127.0.0.1:8443"
+url = "ajp://127.0.0.1:8009"
 `, `2: server.listen: given "127.0.0.1", wanted
 3: server.drain: given an unknown key, wanted one of
 4: server.drain_timeout: given 30 (an integer), wanted a duration such as
@@ -107,7 +107,7 @@ url = "https://127.0.0.1:8443"
 6: session.save: given "snyc", wanted "sync" or "async"
 12: pool.backend.url: given "http:/127.0.0.1:8081", wanted
 14: pool.backend.route: given "node1", which another backend of pool "default" has too, wanted
-15: pool.backend.url: given "https://127.0.0.1:8443", wanted "http://host:port": TLS to backends comes in a later version`},
+15: pool.backend.url: given "ajp://127.0.0.1:8009", wanted "http://host:port": AJP comes in a later version`},
 		{"no TOML", "[server\n", "2: given"},
 		{"empty", "", "1: pool: given nothing, wanted at least one [[pool]]"},
 		{"a token file that is missing", "[session]\ntoken_file = \"nobody\"\n[store]\nnodes = [\"n1=127.0.0.1:1\"]\n[[pool]]\n[[pool.backend]]\nroute = \"n\"\nurl = \"http://127.0.0.1:1\"\n",
