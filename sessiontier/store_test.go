@@ -99,7 +99,7 @@ var storeCases = []struct {
 	}},
 	{"expiry", func(t *testing.T, s store, key string) {
 		begun := time.Now()
-		mustPut(t, s, key, "short", 4*time.Second, token{}) // by memcached's clock, which ticks once a second, and late on a loaded machine
+		mustPut(t, s, key, "short", 4*time.Second, token{})          // by memcached's clock, which ticks once a second, and late on a loaded machine
 		mustPut(t, s, key+"-long", "long", 40*24*time.Hour, token{}) // over memcached's 30 days
 		eventually(t, "the value expires", func() bool { _, _, err := s.get(key); return errors.Is(err, errMiss) })
 		if lived := time.Since(begun); lived < time.Second {
