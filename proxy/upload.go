@@ -141,7 +141,7 @@ type pump struct {
 	failed bool        // the client's side failed; u.err says how
 	stop   atomic.Bool // stopPump wants it to end: an error of the client's side is its doing
 
-	last   atomic.Bool // what is left of the body is being written
+	last atomic.Bool // what is left of the body is being written
 
 	mu      sync.Mutex
 	answers bool // the answer is being read, and its time-outs hold

@@ -130,11 +130,6 @@ func TestReleaseCloses(t *testing.T) {
 		}},
 		{"closed", func(_ *testing.T, c *Conn, _ *Backend) { c.Close() }},
 		{"the backend was out", func(_ *testing.T, _ *Conn, b *Backend) { b.ReportRefused(errOut) }},
-		{"enough are idle", func(t *testing.T, _ *Conn, b *Backend) {
-			for range 2 {
-				b.Release(must(b.AcquireFresh()), time.Now())
-			}
-		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := serve(t, "127.0.0.1:0", echo)
@@ -147,6 +142,24 @@ func TestReleaseCloses(t *testing.T) {
 				t.Error("the connection is kept")
 			}
 		})
+	}
+}
+
+// Where enough are idle, one that is neither the newest nor the oldest goes.
+func TestEnoughAreIdle(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", echo)
+	for most, kept := range map[int][]bool{-1: {false, false, false}, 1: {true, false, false}, 2: {true, false, true}, 3: {true, true, true}} {
+		tab := table(t, io.Discard, nil, Config{Name: "p", MaxIdle: most, Backends: []BackendConfig{{Route: "n1", Address: s.addr}}})
+		b := tab.Pools()[0].Backends()[0]
+		conns := []*Conn{must(b.AcquireFresh()), must(b.AcquireFresh()), must(b.AcquireFresh())}
+		for _, c := range conns {
+			b.Release(c, time.Now())
+		}
+		for i, c := range conns {
+			if got := !c.closed.Load(); got != kept[i] {
+				t.Errorf("at most %d: connection %d is kept: %v, wanted %v", most, i, got, kept[i])
+			}
+		}
 	}
 }
 

@@ -40,19 +40,23 @@ func (l *idleList) len() int {
 	return len(l.conns)
 }
 
-// push keeps c unless the list is full or closed.
-func (l *idleList) push(c *Conn, most int) bool {
+// push keeps c and returns the connection that is to be closed for it, if any: c itself where the list keeps no more.
+func (l *idleList) push(c *Conn, most int) (out *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.ended.Load() {
+	switch n := len(l.conns); {
+	case c.ended.Load():
 		l.keeping.close(0, c.usedAt) // it answered, promised to go on, and closed
-		return false
-	}
-	if l.closed || len(l.conns) >= most {
-		return false
+		return c
+	case l.closed || n >= most && n < 2:
+		return c
+	case n >= most:
+		// The young ones are of more use, and the oldest shows how long they are kept: the next to it goes.
+		out = l.conns[1]
+		l.conns = slices.Delete(l.conns, 1, 2)
 	}
 	l.conns = append(l.conns, c)
-	return true
+	return out
 }
 
 // pop returns the connection that was used last, or nil.
@@ -249,7 +253,11 @@ func (b *Backend) Release(c *Conn, now time.Time) {
 	c.R = nil
 	s.idle.readers.put(r)
 	c.usedAt = now
-	if surplus || c.failed.Load() || c.closed.Load() || c.epoch != s.epoch.Load() || !s.idle.push(c, b.pool.cfg.MaxIdle) {
-		_ = c.Close() // an answer was complete; an error on closing matters to nobody
+	out := c
+	if !surplus && !c.failed.Load() && !c.closed.Load() && c.epoch == s.epoch.Load() {
+		out = s.idle.push(c, b.pool.cfg.MaxIdle)
+	}
+	if out != nil {
+		_ = out.Close() // an answer was complete; an error on closing matters to nobody
 	}
 }

@@ -28,12 +28,16 @@ func (k *keeping) close(age time.Duration, now time.Time) {
 	}
 }
 
+// sweepTime is what a server that closes old connections now and then, as Tomcat does once a second, may keep one longer than it has to: the
+// next one may be closed at an age that is less by that much.
+const sweepTime = 2 * time.Second
+
 // safe is the age below which the backend surely keeps a connection: half of what was seen, since both sides' clocks begin at their own
-// moment and a loaded machine may need long from the look to the write.
+// moment and a loaded machine may need long from the look to the write, and less by a sweep.
 func (k *keeping) safe(now time.Time) time.Duration {
 	age := k.seen
 	if now.Sub(k.closedAt) <= closingHolds {
 		age = min(age, k.closed)
 	}
-	return age / 2
+	return max(min(age/2, age-sweepTime), 0)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestKeeping(t *testing.T) {
-	const ms = time.Millisecond
+	const s, ms = time.Second, time.Millisecond
 	at := func(d time.Duration) time.Time { return time.Unix(1000, 0).Add(d) }
 	type step struct {
 		open, closed time.Duration // of them, the one that is not 0; -1: closed at once
@@ -20,23 +20,25 @@ func TestKeeping(t *testing.T) {
 		want  time.Duration
 	}{
 		{"nothing was seen", nil, 0, 0},
-		{"half of what was seen open", []step{{open: 40 * ms}}, 0, 20 * ms},
-		{"the oldest counts", []step{{open: 40 * ms}, {open: 10 * ms}}, 0, 20 * ms},
-		{"a close counts at once", []step{{open: 40 * ms}, {closed: 20 * ms}}, ms, 10 * ms},
-		{"the earliest close counts", []step{{open: 40 * ms}, {closed: 10 * ms}, {closed: 30 * ms}}, ms, 5 * ms},
-		{"a close outweighs what stayed open", []step{{closed: 10 * ms}, {open: 40 * ms}}, ms, 5 * ms},
-		{"until it is long ago", []step{{closed: 10 * ms}, {open: 40 * ms}}, closingHolds + ms, 20 * ms},
-		{"a close long ago leaves nothing seen", []step{{open: 40 * ms}, {closed: 10 * ms}}, closingHolds + ms, 5 * ms},
-		{"closed with the answer", []step{{open: 40 * ms}, {closed: -1}}, ms, 0},
-		{"a later close takes the place of one long ago", []step{{closed: 10 * ms}, {open: 50 * ms}, {closed: 30 * ms, at: 2 * closingHolds}}, 2*closingHolds + ms, 15 * ms},
+		{"half of what was seen open", []step{{open: 10 * s}}, 0, 5 * s},
+		{"less a sweep", []step{{open: 3 * s}}, 0, s},
+		{"less than a sweep", []step{{open: s}}, 0, 0},
+		{"the oldest counts", []step{{open: 10 * s}, {open: 4 * s}}, 0, 5 * s},
+		{"a close counts at once", []step{{open: 10 * s}, {closed: 6 * s}}, ms, 3 * s},
+		{"the earliest close counts", []step{{open: 10 * s}, {closed: 4 * s}, {closed: 6 * s}}, ms, 2 * s},
+		{"a close outweighs what stayed open", []step{{closed: 4 * s}, {open: 10 * s}}, ms, 2 * s},
+		{"until it is long ago", []step{{closed: 4 * s}, {open: 10 * s}}, closingHolds + ms, 5 * s},
+		{"a close long ago leaves nothing seen", []step{{open: 10 * s}, {closed: 4 * s}}, closingHolds + ms, 2 * s},
+		{"closed with the answer", []step{{open: 10 * s}, {closed: -1}}, ms, 0},
+		{"a later close takes the place of one long ago", []step{{closed: 4 * s}, {open: 12 * s}, {closed: 8 * s, at: 2 * closingHolds}}, 2*closingHolds + ms, 4 * s},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var k keeping
-			for _, s := range tc.steps {
-				if s.closed != 0 {
-					k.close(max(s.closed, 0), at(s.at))
+			for _, step := range tc.steps {
+				if step.closed != 0 {
+					k.close(max(step.closed, 0), at(step.at))
 				} else {
-					k.open(s.open)
+					k.open(step.open)
 				}
 			}
 			if got := k.safe(at(tc.when)); got != tc.want {
@@ -62,11 +64,11 @@ func TestAcquireSure(t *testing.T) {
 	now := time.Now()
 	one := sure(now)
 	b.Release(one, now)
-	two := sure(now.Add(2 * time.Second))
+	two := sure(now.Add(4 * time.Second))
 	if two == one {
 		t.Error("nothing was seen open for longer, and the connection was taken")
 	}
-	now = now.Add(3 * time.Second)
+	now = now.Add(6 * time.Second)
 	b.Release(two, now)
 	if c := sure(now.Add(time.Second)); c != two {
 		t.Error("one was seen open for longer, and the younger one was not taken")
