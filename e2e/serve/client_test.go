@@ -35,13 +35,16 @@ type answer struct {
 // dial connects.
 func dial(t *testing.T, address string) *client {
 	t.Helper()
-	return dialFrom(t, "127.0.0.1", address)
+	return dialFrom(t, "", address)
 }
 
-// dialFrom connects from one of this machine's addresses.
+// dialFrom connects from one of this machine's addresses; "" is any.
 func dialFrom(t *testing.T, from, address string) *client {
 	t.Helper()
-	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	d := net.Dialer{Timeout: patience}
+	if from != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
 	conn, err := d.DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)

@@ -44,8 +44,8 @@ func TestSlowClients(t *testing.T) {
 		{"reads", []string{"-X", "-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-k", "3", "-u", "http://" + p.address + "/large"}},
 	} {
 		t.Run(attack.name, func(t *testing.T) {
-			args := append(attack.args, "-c", fmt.Sprint(connections), "-r", "500", "-i", "2", "-x", "24", "-p", "20", "-l", fmt.Sprint(seconds))
-			cmd := exec.CommandContext(t.Context(), attacker, args...)
+			all := []string{"-c", fmt.Sprint(connections), "-r", "500", "-i", "2", "-x", "24", "-p", "20", "-l", fmt.Sprint(seconds)}
+			cmd := exec.CommandContext(t.Context(), attacker, append(all, attack.args...)...)
 			var attackOutput output
 			cmd.Stdout, cmd.Stderr = &attackOutput, &attackOutput
 			if err := cmd.Start(); err != nil {
