@@ -17,7 +17,7 @@ import (
 const stopTime = 5 * time.Second
 
 // startTime is how long it may take to do what is waited for.
-const startTime = 60 * time.Second
+const startTime = 2 * time.Minute
 
 // A process is a program that this run started. It ends with the run, whatever happens: its parent's death kills it.
 type process struct {
