@@ -316,7 +316,9 @@ func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) 
 		return result{fail: failBodyLost}, false
 	}
 	if need == nil {
-		x.plan.Unreadable(b)
+		if err := x.plan.Unreadable(b); err != nil {
+			return x.notAimed(b, err), false
+		}
 		return result{}, true
 	}
 	if err := x.plan.Needed(x.s.ctx, b, epoch, value); err != nil {

@@ -32,6 +32,7 @@ type standing struct {
 	digest     uint64 // of the state in version; of non-sticky mode
 	installed  bool   // this hand-over put the session there, or will with state
 	unanswered bool   // no node answered: have is HaveNone for want of better
+	unreadable bool   // the backend cannot read the state, as unanswered otherwise
 
 	owner *upstream.Backend // not nil: the session is at this backend, which is to have the request
 }
@@ -286,7 +287,7 @@ func (t *Tier) install(ctx context.Context, e errand, r Record, st standing) (st
 		return st, nil
 	case 400:
 		t.unreadable(b, e.key, len(r.State))
-		return standing{have: HaveNone, unanswered: true}, nil
+		return standing{have: HaveNone, unanswered: true, unreadable: true}, nil
 	default:
 		return standing{}, fmt.Errorf("cannot install a session at backend %q: it answered %d", b.Route(), answer.status)
 	}

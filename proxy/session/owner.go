@@ -45,7 +45,23 @@ func (e *errand) ownerToFollow(route string) *upstream.Backend {
 // mayFollow reports whether the request may go to owner, where the session is, in place of b.
 func (p *Plan) mayFollow(owner, b *upstream.Backend) bool {
 	return !p.t.cfg.NonSticky && p.follows < maxFollows && owner.Route() != b.Route() &&
-		owner.Up() && owner.Config().Activation != upstream.Stopped && !slices.Contains(p.tried, owner)
+		owner != p.unable && p.usable(owner)
+}
+
+// usable reports whether the request may go to a backend at all.
+func (p *Plan) usable(b *upstream.Backend) bool {
+	return b.Up() && b.Config().Activation != upstream.Stopped && !slices.Contains(p.tried, b)
+}
+
+// turnBack is for a session that b owns and cannot read: where the request followed it
+// to b, it goes back to where it came from, once, and takes the session there.
+func (p *Plan) turnBack(b *upstream.Backend) error {
+	from := p.from
+	p.from, p.unable = nil, b
+	if from == nil || from == b || !p.usable(from) {
+		return nil
+	}
+	return &OwnerError{Owner: from}
 }
 
 // leastDoubt is the shortest time for which a hand-over is looked after: that of

@@ -33,7 +33,9 @@ type Plan struct {
 	tried  []*upstream.Backend // at which the request has failed
 
 	rounds  int
-	follows int // how often the request followed its session
+	follows int               // how often the request followed its session
+	from    *upstream.Backend // from where it did; nil: from nowhere
+	unable  *upstream.Backend // it cannot read the session's state
 	report  Report
 	outcome Outcome
 }
@@ -124,8 +126,7 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, va
 		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: errStillAsking}
 	}
 	if p.st.state != nil && need.ID == string(p.id) {
-		p.Unreadable(b) // it was sent, and is asked for again
-		return nil
+		return p.Unreadable(b) // it was sent, and is asked for again
 	}
 	var lacks Version
 	if base, _ := jvmroute.Split(p.id); string(base) == need.Base {
@@ -141,11 +142,13 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, va
 func (p *Plan) SentState() bool { return p.st.state != nil }
 
 // Unreadable is for a state that b cannot read: the request goes on without the
-// session, whose copies stay.
-func (p *Plan) Unreadable(b *upstream.Backend) {
+// session, whose copies stay. *OwnerError: it is to go back to the backend from which
+// it followed its session.
+func (p *Plan) Unreadable(b *upstream.Backend) error {
 	p.t.unreadable(b, p.told(), len(p.st.state))
 	p.unsent()
 	p.st = standing{have: HaveNone, unanswered: true}
+	return p.turnBack(b)
 }
 
 // maxOthers bounds how many further ids of one request are looked up: a client
@@ -190,7 +193,13 @@ func (p *Plan) look(ctx context.Context, b *upstream.Backend, need Need, lacks V
 	}
 	if err == nil && st.owner != nil {
 		p.follows++
+		if p.from == nil {
+			p.from = b
+		}
 		return standing{}, &OwnerError{Owner: st.owner}
+	}
+	if err == nil && st.unreadable {
+		err = p.turnBack(b)
 	}
 	if err == nil && st.have == HaveNone && !st.unanswered {
 		if k, ok := p.t.index.get(key); ok && k.alive(p.t.cfg.Now()) {
