@@ -2,8 +2,18 @@
 // chooses a backend for each and relays the answer. docs/life-of-a-request.md
 // tells the order in which its files come into play.
 //
+// Its files, by what they are about:
+//
+//   - addresses and who comes in by them: server, listener, relisten, keepalive, crowd
+//   - what comes before a request: greet (PROXY header, TLS), front (what it goes by), http2, redirect
+//   - a client's connection: client, conn (its loop), rest (idle, without a buffer), clientgone, clientwatch
+//   - a request's way to a backend: exchange, origin (who asks), attempt, requesthead, upload, repeat
+//   - the answer's way back: respond, relay, splice, tunnel, tunnelquiet
+//   - answers of our own: answer, failure, pages, grpc
+//   - what is told of it all: accesslog, requestcount, tunnelcount, counts
+//
 // The parts that stand on their own are packages below it: http1 (messages),
-// upstream (pools, backends, connections to them) and session (the session
-// protocol). The package does not know where copies of sessions are kept;
+// upstream (pools, backends, connections to them) session (the session
+// protocol), tlsfront (certificates) and http2front (HTTP/2). The package does not know where copies of sessions are kept;
 // whoever puts the program together hands it a session.Store.
 package proxy
