@@ -215,7 +215,7 @@ func (c *cluster) lockLost(t *testing.T) {
 	p := c.proxy(t, []string{`lock = "all"`, `lock_timeout = "60s"`, `lock_expiry = "1s"`})
 	u := begin(t, p, "a")
 	late := u.hold(p, addTarget("late"))
-	waitAny(t, p)
+	c.waitHeld(t, late)
 	var values []string
 	for len(values) < 2 { // at least one of two is made at the other node
 		values = append(values, numbered("v", len(values)+1)[len(values)])
@@ -239,16 +239,6 @@ func (c *cluster) lockLost(t *testing.T) {
 	wantCounter(t, p, "conflicts", 0)
 }
 
-// waitAny waits until a request of a proxy runs at any node.
-func waitAny(t *testing.T, p *harness.Proxy) {
-	t.Helper()
-	harness.Eventually(t, "a request runs", func() bool {
-		metrics := p.Metrics(t)
-		return metrics[`rehydra_backend_requests_in_flight{backend="node1",pool="shop"}`]+
-			metrics[`rehydra_backend_requests_in_flight{backend="node2",pool="shop"}`] == 1
-	})
-}
-
 // conflicts changes a session at two nodes at once, without a lock: the last write wins.
 func (c *cluster) conflicts(t *testing.T) {
 	p1, p2 := c.proxy(t, []string{`lock = "none"`}, "node1"), c.proxy(t, []string{`lock = "none"`}, "node2")
@@ -256,9 +246,9 @@ func (c *cluster) conflicts(t *testing.T) {
 	u.read(p2)
 	u.read(p1) // p2 knows the session, p1's node has it
 	first := u.hold(p1, addTarget("one"))
-	waitRunning(t, p1, "node1", 1)
+	c.waitHeld(t, first)
 	second := u.hold(p2, addTarget("two"))
-	waitRunning(t, p2, "node2", 1)
+	c.waitHeld(t, second)
 	for _, h := range []held{first, second} {
 		if got := h.wait(); got.status != http.StatusOK {
 			t.Errorf("status %d, wanted 200: the last write wins\n%s", got.status, got.text)

@@ -205,7 +205,7 @@ func (c *cluster) dropUnderRequest(t *testing.T) {
 	p2 := c.proxyWith(t, c.mem, []string{`level = "debug"`}, []string{`lock = "none"`}, "node1", "node2")
 	u := begin(t, p1, "a")
 	running := u.hold(p1, writer+"?op=fixed&k=late&v=yes")
-	waitRunning(t, p1, "node1", 1)
+	c.waitHeld(t, running)
 	for u.read(p2).line("node") != "node2" {
 	}
 	harness.Eventually(t, "the other proxy drops the session at node1, or is told not to", func() bool {

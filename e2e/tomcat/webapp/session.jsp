@@ -4,6 +4,8 @@
 %><%!
     private static final int EARLY = 32 * 1024;
     private final java.util.concurrent.atomic.AtomicLong calls = new java.util.concurrent.atomic.AtomicLong();
+    /** What the parameter hold names of requests whose body has begun and not ended. */
+    private final Set<String> held = Collections.synchronizedSet(new TreeSet<String>());
 
     private static String newlines(int n) {
         char[] text = new char[n];
@@ -27,8 +29,18 @@
     long body = 0;
     byte[] buffer = new byte[8192];
     InputStream in = request.getInputStream();
-    for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        body += n;
+    String hold = request.getParameter("hold");
+    try {
+        for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+            body += n;
+            if (hold != null) {
+                held.add(hold);
+            }
+        }
+    } finally {
+        if (hold != null) {
+            held.remove(hold);
+        }
     }
 
     if (op.equals("late") || op.equals("late-invalidate")) {
@@ -195,5 +207,6 @@
         lines.append("header ").append(names.nextElement()).append('\n');
     }
     lines.append("calls ").append(call).append('\n').append("body ").append(body).append('\n');
+    lines.append("held ").append(held).append('\n');
     out.write(lines.toString());
 %>
