@@ -286,15 +286,11 @@ func (x *exchange) letBodyGo(c *upstream.Conn, firstByte time.Duration) error {
 }
 
 // needed reports whether the answer in x.resp is an adapter's and means that the
-// application was not called: a 428 (value is its Rehydra-Need), or a 400 to a
-// state that the adapter cannot read (value is nil).
+// application was not called: a 428; value is its Rehydra-Need. No other status says
+// so: a 400 may be the application's, and its request must not be sent twice.
 func (x *exchange) needed() (value []byte, ok bool) {
-	status := x.resp.Status
-	if status != 428 && status != 400 || !x.plan.MayNeed() || string(x.resp.Get(http1.RehydraAdapter)) != "1" {
+	if x.resp.Status != 428 || !x.plan.MayNeed() || string(x.resp.Get(http1.RehydraAdapter)) != "1" {
 		return nil, false
-	}
-	if status == 400 {
-		return nil, x.plan.SentState() && !x.resp.Has(http1.RehydraSession)
 	}
 	value = x.resp.Get(http1.RehydraNeed)
 	return value, value != nil
@@ -314,12 +310,6 @@ func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) 
 	x.body.stopPump()
 	if !x.body.resendable() {
 		return result{fail: failBodyLost}, false
-	}
-	if need == nil {
-		if err := x.plan.Unreadable(b); err != nil {
-			return x.notAimed(b, err), false
-		}
-		return result{}, true
 	}
 	if err := x.plan.Needed(x.s.ctx, b, epoch, value); err != nil {
 		return x.notAimed(b, err), false

@@ -33,7 +33,7 @@ type client struct {
 	state atomic.Int32
 	read  rolling
 	write rolling
-	used  atomic.Int64 // when the last request began, in ns since 1970; 0: none has
+	used  atomic.Int64 // when the last request began or ended, in ns since 1970; 0: none has
 	count int          // requests so far
 	// entered is the address that the connection counts for; the zero value: for none.
 	entered netip.Addr

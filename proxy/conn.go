@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime/debug"
+	"time"
 
 	"rehydra/proxy/http1"
 )
@@ -31,6 +32,7 @@ func (c *client) loop(s *Server) {
 		x.c = nil
 		s.exchanges.Put(x)
 		c.setReadLimit(s.limits.KeepAliveTimeout)
+		c.used.Store(time.Now().UnixNano()) // idle from now: the client may still be reading
 		if s.closing.Load() {
 			c.linger() // it was not told, and may be sending
 			return
@@ -50,7 +52,7 @@ func (x *exchange) readHead() bool {
 	c.used.Store(x.event.start.UnixNano())
 	c.count++
 	buffered, _ := c.r.Peek(c.r.Buffered())
-	if !bytes.Contains(buffered, []byte("\r\n\r\n")) {
+	if !bytes.Contains(bytes.TrimLeft(buffered, "\r\n"), []byte("\r\n\r\n")) { // empty lines may come before a head
 		if c.setReadEnd(x.s.limits.HeaderTimeout) != nil {
 			return false
 		}
@@ -85,6 +87,7 @@ func (x *exchange) readHead() bool {
 // answer answers the request in x.req and reports whether the connection may
 // carry another. A panic costs this request and its connection.
 func (x *exchange) answer() (next bool) {
+	defer x.end() // also when what follows a panic panics
 	defer func() {
 		if fault := recover(); fault != nil {
 			x.s.log.Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("panic in a request")
@@ -94,7 +97,6 @@ func (x *exchange) answer() (next bool) {
 			x.refuse(failPanic)
 			next = false
 		}
-		x.end()
 	}()
 	return x.route()
 }

@@ -61,7 +61,15 @@ func (c *client) await(readers *sync.Pool) error {
 		return nil
 	}
 	if c.rest.raw == nil {
+		// All reads together: under TLS many of them may bring no byte of a request.
+		limit := c.read.limit
+		if limit > 0 {
+			if err := c.setReadEnd(limit); err != nil {
+				return err
+			}
+		}
 		_, err := c.r.Peek(1)
+		c.setReadLimit(limit)
 		return err
 	}
 	if at, set := c.read.due(time.Now()); set {

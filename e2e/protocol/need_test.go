@@ -217,6 +217,34 @@ func TestStateThatABackendCannotRead(t *testing.T) {
 	}
 }
 
+// An application's own 400 to a request that brought its session along is that request's answer: it must not be sent twice.
+func TestRefusalOfTheApplicationIsNotAsking(t *testing.T) {
+	t.Parallel()
+	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
+	var ran atomic.Int32
+	m2.before = func(q *call) bool {
+		if q.method != "POST" || q.op() != "" || q.get("Rehydra-State") == "" {
+			return false
+		}
+		ran.Add(1)
+		_ = q.readBody() // the answer is the same
+		q.reply(plain("no").as("400 Bad Request"))
+		return true
+	}
+	g := newRig(t, []*backend{m1.backend, m2.backend})
+	g.begin(m1, "REFUSED", "text")
+	m1.down()
+	g.waitBackend(m1.backend, false)
+	if r := g.send(query{method: "POST", target: "/add", cookie: "REFUSED.node1", body: "x"}); r.status == 428 || r.err != nil {
+		t.Fatalf("status %d, %v", r.status, r.err)
+	} else if r.status != 400 {
+		t.Errorf("status %d, wanted the application's 400", r.status)
+	}
+	if n := ran.Load(); n != 1 {
+		t.Errorf("the application ran %d times, wanted once", n)
+	}
+}
+
 // A backend that asks without end is not asked without end.
 func TestBackendThatGoesOnAsking(t *testing.T) {
 	t.Parallel()

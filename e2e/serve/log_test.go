@@ -64,6 +64,7 @@ func TestAccessLog(t *testing.T) {
 			c.answer("GET")
 		}
 		sizes[i] = c.got
+		p.waitEvents("request", i+1) // on connections of their own they could overtake one another
 	}
 	events := p.waitEvents("request", len(tests))
 	for i, test := range tests {

@@ -2,9 +2,11 @@ package serve
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +184,19 @@ func TestStalledTransfersAreCut(t *testing.T) {
 		c := dial(t, p.address)
 		c.get("/").wantStatus(t, 200)
 		c.closed()
+	})
+	t.Run("a head in drips, after empty lines", func(t *testing.T) {
+		t.Parallel()
+		c := dial(t, p.address)
+		c.send("%s", "\r\n\r\nG")
+		for range 30 { // ten times as long as a head may take
+			c.conn.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := c.r.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+				return // answered, or closed
+			}
+			c.send("x")
+		}
+		t.Error("a head that never ends is waited for as long as its bytes drip")
 	})
 }
 

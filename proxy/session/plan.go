@@ -126,7 +126,7 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, va
 		return &AdapterError{Backend: b.Route(), Field: FieldNeed, Err: errStillAsking}
 	}
 	if p.st.state != nil && need.ID == string(p.id) {
-		return p.Unreadable(b) // it was sent, and is asked for again
+		return p.cannotRead(b) // it was sent, and is asked for again
 	}
 	var lacks Version
 	if base, _ := jvmroute.Split(p.id); string(base) == need.Base {
@@ -138,13 +138,10 @@ func (p *Plan) Needed(ctx context.Context, b *upstream.Backend, epoch uint64, va
 	return p.resolve(ctx, b, need, lacks)
 }
 
-// SentState reports whether the request carries a state to install.
-func (p *Plan) SentState() bool { return p.st.state != nil }
-
-// Unreadable is for a state that b cannot read: the request goes on without the
+// cannotRead is for a state that b cannot read: the request goes on without the
 // session, whose copies stay. *OwnerError: it is to go back to the backend from which
 // it followed its session.
-func (p *Plan) Unreadable(b *upstream.Backend) error {
+func (p *Plan) cannotRead(b *upstream.Backend) error {
 	p.t.unreadable(b, p.told(), len(p.st.state))
 	p.unsent()
 	p.st = standing{have: HaveNone, unanswered: true}

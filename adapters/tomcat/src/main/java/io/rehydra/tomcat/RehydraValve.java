@@ -201,8 +201,10 @@ public final class RehydraValve extends ValveBase {
                 sessions.drop(sent);
             }
             if (decision.install && !install(current, sessions, sent, have.version(), stateText, app)) {
-                response.setStatus(400);
+                // It is asked for again, which says that it could not be read and that the application did not run.
+                response.setStatus(Protocol.PRECONDITION_REQUIRED);
                 response.setHeader(Protocol.ADAPTER, Protocol.ADAPTER_VERSION);
+                response.setHeader(Protocol.NEED, Protocol.need(sent, app));
                 return false;
             }
             use = decision.use == null ? null : sessions.find(decision.use);
