@@ -64,8 +64,14 @@ func (p *process) signal(t testing.TB, s syscall.Signal) {
 func (p *process) freeze(t testing.TB) {
 	t.Helper()
 	p.signal(t, syscall.SIGSTOP)
+	WaitStopped(t, p.pid())
+}
+
+// WaitStopped waits until every thread of a process that was sent SIGSTOP has stopped.
+func WaitStopped(t testing.TB, pid int) {
+	t.Helper()
 	Eventually(t, "the process is stopped", func() bool {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid()))
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 		if err != nil {
 			t.Fatal(err)
 		}
