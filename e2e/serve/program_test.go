@@ -269,5 +269,9 @@ func (p *program) goroutines() (stacks []string) {
 }
 
 // stop and cont stop the process and let it go on.
-func (p *program) stop() { p.t.Helper(); p.signal(syscall.SIGSTOP); harness.WaitStopped(p.t, p.cmd.Process.Pid) }
+func (p *program) stop() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	harness.WaitStopped(p.t, p.cmd.Process.Pid)
+}
 func (p *program) cont() { p.signal(syscall.SIGCONT) }
