@@ -1,6 +1,7 @@
 package io.rehydra.tomcat.kryo;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.ConcurrentModificationException;
 import java.util.HashMap;
@@ -61,9 +62,10 @@ final class Containers {
     private static final class Collections extends CollectionSerializer<Collection<?>> {
         @Override
         public void write(Kryo kryo, Output out, Collection<?> collection) {
-            int size = collection.size();
-            super.write(kryo, out, collection);
-            checkSize(size, collection.size());
+            // Of one length, whatever another thread does: an iterator ends early, without an exception, where elements go and come back.
+            Object[] elements = collection.toArray();
+            super.write(kryo, out, Arrays.asList(elements));
+            checkSize(elements.length, collection.size());
         }
 
         @Override
