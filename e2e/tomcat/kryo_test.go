@@ -100,7 +100,7 @@ func TestChangeToKryo(t *testing.T) {
 		t.Errorf("install is refused with %q, wanted %q in it", refused.text, want)
 	}
 	inline := c.send(request{path: "/shop/session?op=count&request=never", have: "2.0", state: w.bytes})
-	wantEqual(t, "status of a state in the header where the jar is missing", inline.StatusCode, http.StatusBadRequest)
+	wantEqual(t, "status of a state in the header where the jar is missing", inline.StatusCode, http.StatusPreconditionRequired)
 	wantEqual(t, "calls of the application", len(old.Executed()), 0)
 
 	wantEqual(t, "lines that say so", strings.Count(old.Log(), `cannot install a session of localhost/shop: cannot read session state: attribute "basket"`), 2)
