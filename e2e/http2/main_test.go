@@ -108,9 +108,13 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "too large")
 	case "/nothing":
 		w.WriteHeader(http.StatusNoContent)
-	case "/same":
-		h.Set("Etag", `"x"`)
-		w.WriteHeader(http.StatusNotModified)
+	case "/same": // net/http leaves the length out
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 304 Not Modified\r\nEtag: \"x\"\r\nContent-Length: 1234\r\nConnection: close\r\n\r\n")
+		conn.Close()
 	default:
 		_, _ = io.WriteString(w, b.route)
 	}

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"rehydra/e2e/harness"
 )
@@ -44,7 +48,7 @@ func TestRequest(t *testing.T) {
 		t.Errorf("got %q with the trailers %v", body, resp.Trailer)
 	}
 	c.want(client, 204, "GET", "/nothing", nil)
-	if resp, _ = c.want(client, 304, "GET", "/same", nil); resp.Header.Get("Etag") != `"x"` {
+	if resp, _ = c.want(client, 304, "GET", "/same", nil); resp.Header.Get("Etag") != `"x"` || resp.Header.Get("Content-Length") != "" {
 		t.Errorf("the 304 has %v", resp.Header)
 	}
 	if resp, body = c.want(client, 200, "HEAD", "/size?n=1234", nil); body != "" || resp.ContentLength != 1234 {
@@ -223,8 +227,18 @@ func TestRequestsEach(t *testing.T) {
 	t.Parallel()
 	c := start(t, []string{"max_requests_per_connection = 5"}, nil)
 	client := c.client()
+	var made atomic.Int64
+	transport := client.Transport.(*http.Transport)
+	transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) {
+		made.Add(1)
+		return c.dial("h2"), nil
+	}
 	for range 23 {
 		c.want(client, 200, "GET", "/", nil)
+	}
+	// A request may leave before its client has read that the connection takes no more.
+	if n := made.Load(); n < 2 {
+		t.Errorf("%d connections for 23 requests", n)
 	}
 }
 
@@ -281,9 +295,15 @@ func TestCancelStorm(t *testing.T) {
 // TestDrain: at SIGTERM a request under way ends as it should, a connection without one is told to go, and the process ends.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	c := start(t, nil, nil)
-	idle, busy := c.client(), c.client()
-	c.want(idle, 200, "GET", "/", nil)
+	c := start(t, []string{`drain_timeout = "60s"`}, nil)
+	idle, busy := c.wire(), c.client()
+	stream, err := idle.send(true, ":path: /")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := idle.outcome(stream); o.status != "200" {
+		t.Fatalf("got %q %v, wanted 200", o.status, o.reset)
+	}
 	reader, writer := io.Pipe()
 	got := make(chan string, 1)
 	go func() {
@@ -300,6 +320,9 @@ func TestDrain(t *testing.T) {
 	stopped := make(chan struct{})
 	go func() { c.Stop(t); close(stopped) }()
 	c.WaitEvent(t, "draining", harness.Message("draining"))
+	if o := idle.outcome(0); o.reset == nil || *o.reset != http2.ErrCodeNo {
+		t.Errorf("the connection without a request got %q %v, wanted GOAWAY without an error", o.status, o.reset)
+	}
 	if _, err := io.WriteString(writer, "ended"); err != nil {
 		t.Fatal(err)
 	}
