@@ -33,7 +33,7 @@ type client struct {
 	state atomic.Int32
 	read  rolling
 	write rolling
-	used  atomic.Int64 // when the last request began or ended, in ns since 1970; 0: none has
+	used  atomic.Int64 // when the last request began or ended, or, before the first, when the client was accepted, in ns since 1970
 	count int          // requests so far
 	// entered is the address that the connection counts for; the zero value: for none.
 	entered netip.Addr
@@ -83,6 +83,7 @@ func newClient(conn net.Conn, readers *sync.Pool) *client {
 	} else {
 		c.addr = conn.RemoteAddr().String()
 	}
+	c.used.Store(time.Now().UnixNano())
 	c.r = readers.Get().(*bufio.Reader)
 	c.r.Reset(c)
 	return c

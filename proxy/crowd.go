@@ -31,15 +31,15 @@ func (w *crowd) init(most, each int) {
 const (
 	// roomPause is how often a listener that waits for room looks for idle connections again.
 	roomPause = 100 * time.Millisecond
-	// reclaimable is how long a connection must have been idle to be closed for a new one's sake: one that was
-	// used a moment ago is likely to be used again, and a client may be sending on it.
+	// reclaimable is how long a connection must have been idle to be closed for a new one's sake: one that was made or
+	// used a moment ago is likely to be used, and a client may be sending on it.
 	reclaimable = time.Second
 	// mostRefusing bounds the refused clients that are told so at one time.
 	mostRefusing = 64
 )
 
-// await waits until there is room for one more connection and takes it. When there is none, the connection that has been idle
-// for longest is closed for it; the clients that come meanwhile wait in the system's queue. It returns false when stop comes first.
+// await waits until there is room for one more connection and takes it. When there is none, the connection that has waited for a
+// request for longest is closed for it; the clients that come meanwhile wait in the system's queue. It returns false when stop comes first.
 func (s *Server) await(stop <-chan struct{}) bool {
 	w := &s.crowd
 	if w.slots == nil {
@@ -70,14 +70,16 @@ func (w *crowd) vacate() {
 	}
 }
 
-// reclaim closes the connection that has been idle for longest, if one has been for a while, and reports whether it did.
+// reclaim closes the connection that has waited for a request for longest, if one has for a while, and reports whether it did. Those that never
+// sent one, or are still being greeted, wait since they were accepted, and have no place of their own before or behind the others: a flood of silent
+// clients must not keep everybody else out, nor may a slow client's handshake be ended while others do nothing for longer.
 func (s *Server) reclaim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var oldest *client
 	before := time.Now().Add(-reclaimable).UnixNano()
 	for c := range s.clients {
-		if used := c.used.Load(); used != 0 && used < before && c.state.Load() == stateIdle {
+		if used := c.used.Load(); used < before && c.state.Load() == stateIdle {
 			oldest, before = c, used
 		}
 	}
