@@ -100,6 +100,7 @@ func TestClientsThatDisappear(t *testing.T) {
 			// The pipes through which a tunnel's bytes are moved are Go's, which keeps some until its collector comes by.
 			before := 2
 			harness.Eventually(t, "only the listeners are open", func() bool { return len(p.sockets()) == before })
+			running := p.number("rehydra_goroutines")
 			for i, moment := range leaving {
 				for n := range 5 {
 					c := dial(t, p.address)
@@ -116,6 +117,7 @@ func TestClientsThatDisappear(t *testing.T) {
 			t.Logf("the sockets were gone after %v", time.Since(gone).Round(time.Millisecond)) // 5 s at most on a machine that has time for it
 			p.get("/after").want(t, 200, "node1")
 			harness.Eventually(t, "no client is left", func() bool { return p.metric("rehydra_client_connections") == "0" })
+			harness.Eventually(t, fmt.Sprintf("%d goroutines at most, as before", running), func() bool { return p.number("rehydra_goroutines") <= running })
 			for _, stack := range p.goroutines() {
 				for _, left := range []string{"proxy.(*Server).serve(", "proxy.(*pump)", "proxy.(*exchange)"} {
 					if strings.Contains(stack, left) {

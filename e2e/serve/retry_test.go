@@ -2,7 +2,6 @@ package serve
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -22,13 +21,7 @@ func TestRetryBudget(t *testing.T) {
 		c.get("/").wantStatus(t, 502)
 	}
 	seen := one.seen("/") + two.seen("/") + three.seen("/")
-	count := func(name string) int {
-		n, err := strconv.Atoi(p.metric(fmt.Sprintf(`rehydra_%s{pool="shop"}`, name)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
+	count := func(name string) int { return p.number(fmt.Sprintf(`rehydra_%s{pool="shop"}`, name)) }
 	repeats, refused := count("pool_repeats_total"), count("pool_repeats_refused_total")
 	t.Logf("%d requests were sent %d times: %d repeats, %d refused", requests, seen, repeats, refused)
 	if seen != requests+repeats {

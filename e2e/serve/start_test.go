@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -231,6 +232,16 @@ func (p *program) metric(name string) string {
 	}
 	p.t.Fatalf("no metric %s", name)
 	return ""
+}
+
+// number is metric for a whole number.
+func (p *program) number(name string) int {
+	p.t.Helper()
+	n, err := strconv.Atoi(p.metric(name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return n
 }
 
 // waitBackend waits until the program thinks that a backend is up, or out.
