@@ -144,3 +144,10 @@ func (w *wire) Read(p []byte) (int, error) {
 }
 
 func (w *wire) Write(p []byte) (int, error) { return w.c.writeRaw(p) }
+
+// SetWriteDeadline is called by TLS alone, for its last word: that has a time of its own, which no rolling deadline may take the place of. TLS holds
+// the lock of its writes meanwhile.
+func (w *wire) SetWriteDeadline(at time.Time) error {
+	w.c.write.limit = 0
+	return w.Conn.SetWriteDeadline(at)
+}

@@ -115,7 +115,6 @@ func (s *Server) serve(conn net.Conn, kind Kind) {
 		fault := recover()
 		s.remove(c)
 		s.crowd.leave(c)
-		c.write.limit = 0  // closing TLS has a time of its own
 		_ = c.conn.Close() // the last word was said; an error now changes nothing
 		if fault != nil {
 			// Its reader is not given back: nobody knows who still uses it.
