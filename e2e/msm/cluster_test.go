@@ -54,7 +54,9 @@ func start(t *testing.T, attributes string, changed ...string) *cluster {
 	}
 	config := harness.Config{NoToken: true, Pools: []harness.Pool{pool}}
 	if len(changed) > 0 {
-		config.NoToken, config.Store = false, harness.Nodes(c.mem[:]...)
+		// What is tested is what becomes of sessions, not what a loaded machine has time for.
+		config.NoToken, config.Store = false, append(harness.Nodes(c.mem[:]...), `timeout = "2s"`)
+		config.Session = []string{`save_timeout = "10s"`, `restore_timeout = "10s"`}
 	}
 	c.proxy = harness.Start(t, config)
 	return c

@@ -20,14 +20,16 @@ type cluster struct {
 func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{nodes: make(map[string]*server)}
-	pool := harness.Pool{Name: "shop", Health: []string{`path = "/health"`, `interval = "100ms"`}}
+	pool := harness.Pool{Name: "shop", Health: []string{`path = "/health"`, `interval = "100ms"`, `timeout = "5s"`}}
 	for _, route := range []string{"node1", "node2"} {
 		s := newServer(t, route, "express")
 		c.nodes[route] = s
 		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: s.address})
 	}
 	c.proxy = harness.Start(t, harness.Config{
-		Store: harness.Nodes(harness.StartMemcached(t), harness.StartMemcached(t)), Pools: []harness.Pool{pool},
+		// What is tested is what becomes of sessions, not what a loaded machine has time for.
+		Session: []string{`save_timeout = "10s"`, `restore_timeout = "10s"`},
+		Store:   append(harness.Nodes(harness.StartMemcached(t), harness.StartMemcached(t)), `timeout = "2s"`), Pools: []harness.Pool{pool},
 	})
 	return c
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"rehydra/e2e/harness"
 )
@@ -31,16 +30,15 @@ func TestAsyncKeepsTheNewest(t *testing.T) {
 	t.Parallel()
 	nodes := twoNodes(t)
 	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
-	g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend}, session(`save = "async"`), store(`timeout = "3s"`))
+	g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend},
+		session(`save = "async"`, `save_timeout = "1m"`), store(`timeout = "1m"`)) // longer than a client waits
 	g.begin(m1, "NEW", "0")
 	g.wantCounter("saves", 2)
 	sets := nodes[0].Stat(t, "cmd_set")
 	nodes[0].Freeze(t)
 	nodes[1].Freeze(t)
 	for i := 1; i <= 9; i++ {
-		if r := g.get(fmt.Sprintf("/add?text=%d", i), "NEW.node1"); r.took > 1500*time.Millisecond {
-			t.Errorf("the response took %v: it waited for the store", r.took)
-		}
+		g.get(fmt.Sprintf("/add?text=%d", i), "NEW.node1") // which does not wait for the store
 	}
 	nodes[0].Thaw(t)
 	nodes[1].Thaw(t)

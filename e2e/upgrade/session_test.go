@@ -59,7 +59,12 @@ func TestSessionsOutliveHandOvers(t *testing.T) {
 	for i := range shops {
 		shops[i], kill[i] = startShop(t, fmt.Sprintf("node%d", i+1))
 	}
-	c := config{backends: shops, session: []string{fmt.Sprintf("token = %q", harness.Token)}, store: harness.Nodes(harness.StartMemcached(t), harness.StartMemcached(t))}
+	c := config{
+		backends: shops,
+		// What is tested is what becomes of sessions, not what a loaded machine has time for.
+		session: []string{fmt.Sprintf("token = %q", harness.Token), `save_timeout = "10s"`, `restore_timeout = "10s"`},
+		store:   append(harness.Nodes(harness.StartMemcached(t), harness.StartMemcached(t)), `timeout = "2s"`),
+	}
 	s := start(t, c.toml(), options{})
 	cookies := make([]string, 6)
 	count := 0
