@@ -66,21 +66,28 @@ func (l *idleList) pop() *Conn {
 	return l.take()
 }
 
-// popYoung returns the connection that was used last if the backend surely keeps it open at its age, or nil.
-func (l *idleList) popYoung(now time.Time) *Conn {
+// popYoung returns the connection that was used last if the backend surely keeps it open at its age, or nil. The oldest one shows how long that is, once it was
+// looked at: the watch may be about to say that it has ended. Where it has, it is returned as dead, to be closed, and the list is to be asked again.
+func (l *idleList) popYoung(now time.Time) (c, dead *Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := len(l.conns)
 	if n == 0 {
-		return nil
+		return nil, nil
 	}
 	if oldest := l.conns[0]; oldest.watched {
-		l.keeping.open(now.Sub(oldest.usedAt))
+		age := now.Sub(oldest.usedAt)
+		if !oldest.usable() {
+			l.keeping.close(age, now)
+			l.conns = slices.Delete(l.conns, 0, 1)
+			return nil, oldest
+		}
+		l.keeping.open(age)
 	}
 	if now.Sub(l.conns[n-1].usedAt) > l.keeping.safe(now) {
-		return nil
+		return nil, nil
 	}
-	return l.take()
+	return l.take(), nil
 }
 
 // take takes the last connection, or nil; l.mu is held.
@@ -180,9 +187,14 @@ func (b *Backend) Acquire(now time.Time) (*Conn, error) {
 // seen of it, does not come to close it meanwhile.
 func (b *Backend) AcquireSure(now time.Time) (*Conn, error) {
 	for {
-		if c := b.shared.idle.popYoung(now); c == nil {
+		c, dead := b.shared.idle.popYoung(now)
+		switch {
+		case dead != nil:
+			b.shared.stale.Add(1)
+			_ = dead.Close() // the backend closed it, and nobody waits for it
+		case c == nil:
 			return b.AcquireFresh()
-		} else if b.reuse(c, now) {
+		case b.reuse(c, now):
 			return c, nil
 		}
 	}
