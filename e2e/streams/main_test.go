@@ -48,6 +48,12 @@ type backend struct {
 // start runs the proxy; timeout are lines of [pool.timeout].
 func start(t *testing.T, timeout ...string) *cluster {
 	t.Helper()
+	return startWith(t, nil, timeout...)
+}
+
+// startWith is start with lines of [server].
+func startWith(t *testing.T, server []string, timeout ...string) *cluster {
+	t.Helper()
 	c := &cluster{t: t, cert: harness.NewCertificate(t)}
 	pool := harness.Pool{Name: "shop", Timeout: timeout}
 	for _, route := range []string{"node1", "node2"} {
@@ -57,7 +63,7 @@ func start(t *testing.T, timeout ...string) *cluster {
 		c.backends = append(c.backends, b)
 		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: b.server.Listener.Addr().String()})
 	}
-	c.Proxy = harness.Start(t, harness.Config{NoToken: true, TLS: c.cert, Pools: []harness.Pool{pool}})
+	c.Proxy = harness.Start(t, harness.Config{NoToken: true, TLS: c.cert, Server: server, Pools: []harness.Pool{pool}})
 	return c
 }
 

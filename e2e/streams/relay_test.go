@@ -130,6 +130,40 @@ func TestSilence(t *testing.T) {
 	c.WaitEvent(t, "the tunnel's end", func(e harness.Event) bool { return e.Text("failure") == "tunnel silent" })
 }
 
+// TestPause: a tunnel on which nothing moves for longer than a request, an answer or the next request may take goes on, with TLS and without.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	const limit = 5 * time.Second // which a handshake has too
+	line := func(name string) string { return fmt.Sprintf("%s = %q", name, limit) }
+	c := startWith(t, []string{line("header_timeout"), line("body_timeout"), line("keep_alive_timeout")}, line("first_byte"), line("idle"))
+	type tunnel struct{ near, far net.Conn }
+	var tunnels []tunnel
+	for _, secure := range []bool{false, true} {
+		near, far := c.tunnel(secure, 1)
+		tunnels = append(tunnels, tunnel{near, far})
+	}
+	<-time.After(limit * 3 / 2) // however long it takes, nothing may happen
+	for i, tun := range tunnels {
+		for _, way := range []struct{ from, to net.Conn }{{tun.near, tun.far}, {tun.far, tun.near}} {
+			sent := make(chan error, 1)
+			go func() {
+				_, err := io.WriteString(way.from, "pong")
+				sent <- err
+			}()
+			if err := way.to.SetReadDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len("pong"))
+			if _, err := io.ReadFull(way.to, got); err != nil || string(got) != "pong" {
+				t.Errorf("tunnel %d: %q, %v", i, got, err)
+			}
+			if err := <-sent; err != nil {
+				t.Errorf("tunnel %d: %v", i, err)
+			}
+		}
+	}
+}
+
 // outlives sends a byte now and then for longer than the limit. It reports whether that could be done without a pause that comes near the limit: what
 // happens after one proves nothing.
 func outlives(t *testing.T, from, to net.Conn, limit time.Duration) bool {
