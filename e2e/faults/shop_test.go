@@ -22,8 +22,28 @@ type shop struct {
 	client   *http.Client
 }
 
-// newShop starts everything; store are further lines of [store].
+// newShop starts everything, with time-outs for servers that stand still; store are further lines of [store].
 func newShop(t *testing.T, backends int, store ...string) *shop {
+	t.Helper()
+	s := prepareShop(t, backends, store...)
+	s.proxy = harness.Start(t, s.config)
+	return s
+}
+
+// calmShop is newShop where nothing stands still, except that a loaded machine may: nothing is given up for that.
+func calmShop(t *testing.T, backends int) *shop {
+	t.Helper()
+	s := prepareShop(t, backends, `timeout = "5s"`)
+	s.config.Session = append(s.config.Session, `save_timeout = "10s"`, `restore_timeout = "30s"`)
+	pool := &s.config.Pools[0]
+	pool.Health = append(pool.Health, `timeout = "10s"`)
+	pool.Timeout = append(pool.Timeout, `connect = "10s"`, `first_byte = "50s"`)
+	s.proxy = harness.Start(t, s.config)
+	return s
+}
+
+// prepareShop starts all but the proxy.
+func prepareShop(t *testing.T, backends int, store ...string) *shop {
 	t.Helper()
 	s := &shop{t: t, nodes: []*harness.Memcached{harness.StartMemcached(t), harness.StartMemcached(t)}}
 	pool := harness.Pool{
@@ -40,11 +60,10 @@ func newShop(t *testing.T, backends int, store ...string) *shop {
 	}
 	s.config = harness.Config{
 		Log:     []string{`access = false`},
-		Session: []string{`save = "sync"`, `save_timeout = "1s"`, `save_failure = "respond"`, `restore_timeout = "10s"`},
-		Store:   append(harness.Nodes(s.nodes...), store...),
+		Session: []string{`save = "sync"`, `save_timeout = "5s"`, `save_failure = "respond"`, `restore_timeout = "10s"`},
+		Store:   append(append(harness.Nodes(s.nodes...), `timeout = "400ms"`), store...),
 		Pools:   []harness.Pool{pool},
 	}
-	s.proxy = harness.Start(t, s.config)
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	s.client = &http.Client{Transport: transport, Timeout: patience}

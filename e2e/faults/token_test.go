@@ -10,7 +10,7 @@ import (
 // The proxy's token is not the backends': their sessions are not kept, and the log says so, once for each backend. Users notice nothing, and nothing is asked
 // over and over. When the token is put right, sessions are kept from then on.
 func TestAnotherToken(t *testing.T) {
-	s := newShop(t, 2)
+	s := calmShop(t, 2)
 	s.proxy.Kill(t)
 	right := s.config
 	s.config.Session = append([]string{`token = "not-the-one-of-the-backends"`}, right.Session...)
