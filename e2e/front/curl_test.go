@@ -83,7 +83,7 @@ func TestCurl(t *testing.T) {
 			}
 			wantSaid("a page", said, 200)
 			for _, how := range [][]string{
-				{"--upload-file", file}, {"--data-binary", "@" + file}, {"--data-binary", "@" + file, "--header", "Expect: 100-continue"},
+				{"--upload-file", file}, {"--data-binary", "@" + file}, {"--expect100-timeout", "120", "--data-binary", "@" + file, "--header", "Expect: 100-continue"}, // longer than --max-time
 				{"--data-binary", "@" + file, "--header", "Transfer-Encoding: chunked"},
 			} {
 				if way.version == "2" && how[len(how)-1] == "Transfer-Encoding: chunked" {
