@@ -21,11 +21,13 @@ func TestCurl(t *testing.T) {
 	p := harness.Start(t, harness.Config{
 		NoToken: true, TLS: files(authority.Issue(t, harness.Wanted{Names: []string{"shop.test"}})),
 		TLSMore: []string{`hsts = "max-age=31536000"`},
-		Issued:  []harness.Issued{authority.Issue(t, harness.Wanted{Names: []string{"*.blog.test"}, RSA: true})},
-		Pools:   pool(startBackend(t, nil)),
+		Issued: []harness.Issued{
+			authority.Issue(t, harness.Wanted{Names: []string{"*.blog.test"}, RSA: true}), authority.Issue(t, harness.Wanted{Names: []string{"help.test"}}),
+		},
+		Pools: pool(startBackend(t, nil)),
 	})
 	for _, version := range []string{"1.2", "1.3"} {
-		for _, name := range []string{"shop.test", "my.blog.test"} {
+		for _, name := range []string{"shop.test", "help.test", "my.blog.test"} {
 			out, code := curl(t, append(resolve(t, name, p.Secure()), "--http1.1", "--include", "--cacert", authority.File, "--tls-max", version, "--tlsv1.2")...)
 			if code != 0 || !strings.HasPrefix(out, "HTTP/1.1 200 ") || !strings.Contains(out, "Strict-Transport-Security: max-age=31536000\r\n") {
 				t.Errorf("%s by TLS %s: curl ended with %d and printed\n%s", name, version, code, out)

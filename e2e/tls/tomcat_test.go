@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509/pkix"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -65,7 +66,7 @@ func TestTomcat(t *testing.T) {
 					t.Fatal(err)
 				}
 				first := make([]byte, len("HTTP/1.1 200 "))
-				if _, err := conn.Read(first); err != nil || string(first) != "HTTP/1.1 200 " {
+				if _, err := io.ReadFull(conn, first); err != nil || string(first) != "HTTP/1.1 200 " {
 					t.Errorf("%s: got %q, %v", path, first, err)
 				}
 				conn.Close()
