@@ -7,47 +7,13 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"rehydra/e2e/harness"
 )
 
-// rawBackend plays a script, which the path names, on each connection.
-type rawBackend struct {
-	t       *testing.T
-	address string
-	running sync.WaitGroup
-	stop    chan struct{}
-}
-
-func startRawBackend(t *testing.T) *rawBackend {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &rawBackend{t: t, address: ln.Addr().String(), stop: make(chan struct{})}
-	b.running.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			b.running.Go(func() { b.serve(conn.(*net.TCPConn)) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		close(b.stop)
-		b.running.Wait()
-	})
-	return b
-}
-
-// serve answers one request; every answer ends the connection, so that none is kept.
-func (b *rawBackend) serve(conn *net.TCPConn) {
-	defer conn.Close()
+// playBroken is a backend that plays a script, which the path names. It answers one request; every answer ends the connection, so that none is kept.
+func playBroken(conn *net.TCPConn) {
 	r := bufio.NewReader(conn)
 	req, err := http.ReadRequest(r)
 	if err != nil {
@@ -70,42 +36,26 @@ func (b *rawBackend) serve(conn *net.TCPConn) {
 		_ = conn.SetLinger(0)
 		return
 	case "end":
-		if conn.CloseWrite() == nil {
-			b.untilEnd(conn, r)
-		}
+		_ = conn.CloseWrite() // as above
+		_, _ = io.Copy(io.Discard, r)
 	case "hang":
-		b.untilEnd(conn, r)
+		_, _ = io.Copy(io.Discard, r) // until the proxy ends the connection
 	default:
 		_, _ = io.Copy(io.Discard, req.Body)
 		fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
 	}
 }
 
-// untilEnd waits until the proxy ends the connection.
-func (b *rawBackend) untilEnd(conn net.Conn, r io.Reader) {
-	ended := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, r) // however it ends
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-b.stop:
-		conn.Close()
-		<-ended
-	}
-}
-
 // startBroken runs a proxy before one such backend. Its time-outs are far longer than a test may take.
 func startBroken(t *testing.T) *harness.Proxy {
 	t.Helper()
-	b := startRawBackend(t)
+	b := harness.Serve(t, playBroken)
 	return harness.Start(t, harness.Config{
 		NoToken: true,
 		Server:  []string{`header_timeout = "10m"`, `body_timeout = "10m"`, `keep_alive_timeout = "10m"`},
 		Pools: []harness.Pool{{
 			Name: "raw", Timeout: []string{`first_byte = "10m"`, `idle = "10m"`}, Health: []string{`interval = "1h"`},
-			Backends: []harness.Backend{{Route: "node1", Address: b.address}},
+			Backends: []harness.Backend{{Route: "node1", Address: b.Address()}},
 		}},
 	})
 }

@@ -22,12 +22,10 @@ type backend struct {
 	address string
 	handle  func(*call) // answers a request; it may do to the connection what it likes
 	loose   bool        // requests are not held to section 1
+	server  *harness.Server
 
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[net.Conn]bool
-	calls    []*call
-	running  sync.WaitGroup
+	mu    sync.Mutex
+	calls []*call
 }
 
 // call is one request as it arrived.
@@ -47,77 +45,25 @@ type call struct {
 // startBackend starts a backend of a route; handle nil leaves it to the caller to set one before the first request.
 func startBackend(t *testing.T, route string, handle func(*call)) *backend {
 	t.Helper()
-	b := &backend{t: t, route: route, address: harness.FreeAddress(t), handle: handle}
-	b.up()
-	t.Cleanup(func() {
-		b.down()
-		b.running.Wait()
-	})
+	b := &backend{t: t, route: route, handle: handle}
+	b.server = harness.Serve(t, b.serve)
+	b.address = b.server.Address()
 	return b
 }
 
 // up listens again.
 func (b *backend) up() {
 	b.t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(b.t.Context(), "tcp", b.address)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.mu.Lock()
-	b.listener, b.conns = l, make(map[net.Conn]bool)
-	b.mu.Unlock()
-	b.running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b.mu.Lock()
-			kept := b.listener == l
-			if kept {
-				b.conns[c] = true
-				b.running.Go(func() { b.serve(c) })
-			}
-			b.mu.Unlock()
-			if !kept {
-				c.Close()
-			}
-		}
-	})
+	b.server.Up()
 }
 
-// down is what kill -9 does: the port refuses and every connection is broken off.
+// down is what kill -9 does.
 func (b *backend) down() {
-	b.mu.Lock()
-	if b.listener == nil {
-		b.mu.Unlock()
-		return
-	}
-	b.listener.Close()
-	b.listener = nil
-	for c := range b.conns {
-		reset(c)
-	}
-	b.mu.Unlock()
-	harness.WaitRefused(b.t, b.address)
+	b.t.Helper()
+	b.server.Down()
 }
 
-// reset breaks a connection off with RST.
-func reset(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // it fails on a connection that is closed already
-	}
-	c.Close()
-}
-
-func (b *backend) serve(c net.Conn) {
-	defer func() {
-		c.Close()
-		b.mu.Lock()
-		delete(b.conns, c)
-		b.mu.Unlock()
-	}()
+func (b *backend) serve(c *net.TCPConn) {
 	for r := bufio.NewReader(c); ; {
 		q, err := b.readHead(c, r)
 		if err != nil {

@@ -246,8 +246,8 @@ func TestPostIsNotSentTwice(t *testing.T) {
 		hurt func(q *call)
 	}{
 		{"closed after the head", func(q *call) { q.conn.Close() }},
-		{"reset after the body", func(q *call) { _ = q.readBody(); reset(q.conn) }},
-		{"half an answer", func(q *call) { _ = q.readBody(); q.say("HTTP/1.1 200 OK\r\nContent-"); reset(q.conn) }},
+		{"reset after the body", func(q *call) { _ = q.readBody(); harness.Reset(q.conn) }},
+		{"half an answer", func(q *call) { _ = q.readBody(); q.say("HTTP/1.1 200 OK\r\nContent-"); harness.Reset(q.conn) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -39,19 +39,11 @@ func startLateWriter(t *testing.T, id string, answer reply) *lateWriter {
 // without takes a backend out for as long as f runs: new connections are refused, and what runs on those that are there goes on.
 func (g *rig) without(b *backend, f func()) {
 	g.t.Helper()
-	b.cutOff()
+	b.server.StopListening()
 	g.waitBackend(b, false)
 	f()
 	b.up()
 	g.waitBackend(b, true)
-}
-
-// stopListening refuses new connections and leaves those that are there, as a server does that is cut off in the middle of a request.
-func (b *backend) stopListening() {
-	b.mu.Lock()
-	b.listener.Close()
-	b.mu.Unlock()
-	harness.WaitRefused(b.t, b.address)
 }
 
 func TestLateWriteOfAFormerOwner(t *testing.T) {
@@ -90,7 +82,7 @@ func TestLateWriteOfAFormerOwner(t *testing.T) {
 					harness.Eventually(t, "the slow request is at node1", func() bool { return len(w.requests()) == 2 })
 					g.without(w.backend, func() { wantAt(t, g.get("/add?text=second", base+".node2"), m2, "firstsecond") })
 					if deaf {
-						w.stopListening()
+						w.server.StopListening()
 					}
 					close(w.let)
 					wait.Wait()

@@ -153,7 +153,7 @@ func TestAbortedRequest(t *testing.T) {
 			if _, err := io.ReadFull(conn, make([]byte, 1000)); err != nil {
 				t.Fatal(err)
 			}
-			reset(conn)
+			harness.Reset(conn)
 			g.get("/", id)
 			b.down()
 			if have, state := g.restored(heir, id); have != "2.0" || state != "changed" {

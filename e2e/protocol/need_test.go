@@ -327,7 +327,7 @@ func TestInstallAnswers(t *testing.T) {
 				}
 				switch {
 				case q.readBody() != nil || c.status == "":
-					reset(q.conn)
+					harness.Reset(q.conn)
 				case strings.HasPrefix(c.status, "204"):
 					return false
 				case strings.HasPrefix(c.status, "409"):

@@ -22,13 +22,10 @@ type backend struct {
 	address string
 	handle  func(*call)
 	stop    context.Context // ends with the test: what handlers may wait for
+	server  *harness.Server
 
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[net.Conn]bool
-	targets  map[string]int // requests whose head arrived
-	accepted int
-	running  sync.WaitGroup
+	mu      sync.Mutex
+	targets map[string]int // requests whose head arrived
 }
 
 // call is one request at a backend.
@@ -47,71 +44,28 @@ func start(t *testing.T, route string, handle func(*call)) *backend {
 	if handle == nil {
 		handle = (*call).ok
 	}
-	host, _, err := net.SplitHostPort(harness.FreeAddress(t)) // a host that nobody else listens on
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &backend{t: t, route: route, address: net.JoinHostPort(host, "0"), handle: handle, targets: make(map[string]int)}
+	b := &backend{t: t, route: route, handle: handle, targets: make(map[string]int)}
 	var stop context.CancelFunc
 	b.stop, stop = context.WithCancel(context.Background())
-	b.up()
-	t.Cleanup(func() {
-		stop()
-		b.down()
-		b.running.Wait()
-	})
+	b.server = harness.Serve(t, b.serve)
+	b.address = b.server.Address()
+	t.Cleanup(stop)
 	return b
 }
 
 // up listens again.
 func (b *backend) up() {
 	b.t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(b.t.Context(), "tcp", b.address)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.mu.Lock()
-	b.listener, b.conns, b.address = l, make(map[net.Conn]bool), l.Addr().String()
-	b.mu.Unlock()
-	b.running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b.mu.Lock()
-			b.conns[c] = true
-			b.accepted++
-			if b.listener != l {
-				reset(c)
-			}
-			b.running.Go(func() { b.serve(c.(*net.TCPConn)) })
-			b.mu.Unlock()
-		}
-	})
+	b.server.Up()
 }
 
-// down is what kill -9 does: the port refuses and every connection is broken off.
+// down is what kill -9 does.
 func (b *backend) down() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.listener != nil {
-		b.listener.Close()
-		b.listener = nil
-	}
-	for c := range b.conns {
-		reset(c)
-	}
+	b.t.Helper()
+	b.server.Down()
 }
 
 func (b *backend) serve(c *net.TCPConn) {
-	defer func() {
-		c.Close()
-		b.mu.Lock()
-		delete(b.conns, c)
-		b.mu.Unlock()
-	}()
 	r := bufio.NewReader(c)
 	for n := 1; ; n++ {
 		req, err := http.ReadRequest(r)
@@ -143,13 +97,6 @@ func (b *backend) seen(target string) int {
 func (b *backend) waitSeen(target string, n int) {
 	b.t.Helper()
 	harness.Eventually(b.t, fmt.Sprintf("%d requests of %s at %s", n, target, b.route), func() bool { return b.seen(target) >= n })
-}
-
-// open counts the connections that are open.
-func (b *backend) open() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.conns)
 }
 
 // body reads the request's body.
@@ -192,7 +139,7 @@ func (q *call) close() { q.broken = true }
 
 // reset breaks the connection off.
 func (q *call) reset() {
-	reset(q.conn)
+	harness.Reset(q.conn)
 	q.broken = true
 }
 

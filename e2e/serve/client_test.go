@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // patience is the limit of anything that should happen; only a failing test uses it up.
@@ -132,14 +134,7 @@ func (c *client) closed() {
 }
 
 // reset breaks the connection off with RST.
-func (c *client) reset() { reset(c.conn) }
-
-func reset(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // it fails on a connection that is closed already
-	}
-	conn.Close()
-}
+func (c *client) reset() { harness.Reset(c.conn) }
 
 func isTimeout(err error) bool {
 	var ne net.Error

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // upgrade is the head that asks for a tunnel.
@@ -122,10 +124,10 @@ func TestTunnelHalfClose(t *testing.T) {
 func TestTunnelReset(t *testing.T) {
 	t.Parallel()
 	_, c, far := tunnelEnd(t, nil)
-	reset(c.conn)
+	harness.Reset(c.conn)
 	wantEnd(t, far)
 	_, c, far = tunnelEnd(t, nil)
-	reset(far)
+	harness.Reset(far)
 	wantEnd(t, c.conn)
 }
 

@@ -150,31 +150,12 @@ func (o *output) String() string {
 // serveNames answers DNS by TCP: every name has this address. It returns where.
 func serveNames(t *testing.T, host string) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(patience)) // what fails is seen by who asks
-				if err := answerName(conn, netip.MustParseAddr(host).As4()); err != nil && !errors.Is(err, io.EOF) {
-					t.Logf("cannot answer a question for a name: %v", err)
-				}
-			})
+	return harness.Serve(t, func(conn *net.TCPConn) {
+		_ = conn.SetDeadline(time.Now().Add(patience)) // what fails is seen by who asks
+		if err := answerName(conn, netip.MustParseAddr(host).As4()); err != nil && !errors.Is(err, io.EOF) {
+			t.Logf("cannot answer a question for a name: %v", err)
 		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		running.Wait()
-	})
-	return ln.Addr().String()
+	}).Address()
 }
 
 // answerName answers one question (RFC 1035, section 4.2.2: by TCP a message follows its length).

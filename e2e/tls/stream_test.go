@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,42 +17,28 @@ import (
 )
 
 // scripted is a backend with TLS whose every byte belongs to the test.
-func scripted(t *testing.T, config *tls.Config, handle func(*tls.Conn, *bufio.Reader, *http.Request)) string {
+func scripted(t *testing.T, address string, config *tls.Config, handle func(*tls.Conn, *bufio.Reader, *http.Request)) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			raw, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				conn := tls.Server(raw, config)
-				defer raw.Close()
-				raw.SetDeadline(time.Now().Add(patience))
-				r := bufio.NewReader(conn)
-				if req, err := http.ReadRequest(r); err == nil {
-					handle(conn, r, req)
-				}
-			})
+	harness.ServeAt(t, address, func(raw *net.TCPConn) {
+		conn := tls.Server(raw, config)
+		_ = raw.SetDeadline(time.Now().Add(patience)) // what fails is seen by the client
+		r := bufio.NewReader(conn)
+		if req, err := http.ReadRequest(r); err == nil {
+			handle(conn, r, req)
 		}
 	})
-	t.Cleanup(func() {
-		ln.Close()
-		running.Wait()
-	})
-	return ln.Addr().String()
 }
 
 // between starts a proxy with TLS on both sides of it, and returns a connection to it.
 func between(t *testing.T, handle func(*tls.Conn, *bufio.Reader, *http.Request)) *tls.Conn {
 	t.Helper()
 	authority := harness.NewAuthority(t)
-	address := scripted(t, &tls.Config{Certificates: []tls.Certificate{authority.Issue(t, harness.Wanted{Names: []string{"127.0.0.1"}}).Pair}}, handle)
+	address := harness.FreeAddress(t)
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripted(t, address, &tls.Config{Certificates: []tls.Certificate{authority.Issue(t, harness.Wanted{Names: []string{host}}).Pair}}, handle)
 	p := harness.Start(t, harness.Config{
 		NoToken: true, TLS: files(authority.Issue(t, harness.Wanted{Names: []string{"shop.test"}})),
 		Pools: []harness.Pool{{
