@@ -40,8 +40,8 @@ type download struct {
 	stall *time.Timer // resets the stream when the client takes nothing
 	limit time.Duration
 
-	mu    sync.Mutex
-	ended bool // w must not be used any more
+	mu  sync.Mutex
+	due time.Time // until when the client may take what is being written; zero: nothing is, and w must not be touched
 }
 
 func newDownload(w http.ResponseWriter, s *Stream, limit time.Duration) *download {
@@ -51,21 +51,35 @@ func newDownload(w http.ResponseWriter, s *Stream, limit time.Duration) *downloa
 	return d
 }
 
-// reset ends the stream with RST_STREAM, which ends a write that waits.
+// reset ends the stream with RST_STREAM, which ends a write that waits. The timer may come late: to a write that has ended, or to the one after it, or
+// to an answer that is complete. None of them may be cut for it.
 func (d *download) reset() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.ended {
-		_ = http.NewResponseController(d.w).SetWriteDeadline(time.Unix(1, 0)) // in the past; x/net has that
+	if d.due.IsZero() || time.Now().Before(d.due) {
+		return
 	}
+	_ = http.NewResponseController(d.w).SetWriteDeadline(time.Unix(1, 0)) // in the past; x/net has that
 }
 
-// end is to be called when nothing more is to be written.
-func (d *download) end() {
-	d.stall.Stop()
+// begin gives the client its time for one write.
+func (d *download) begin() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ended = true
+	d.due = time.Now().Add(d.limit)
+	d.stall.Reset(d.limit)
+}
+
+// done is the end of that write. Once it returns nobody else uses w.
+func (d *download) done() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.due = time.Time{}
+	d.stall.Stop()
+}
+
+// end is to be called when the answer is whole and nothing more is to be written.
+func (d *download) end() {
 	if d.rest {
 		// What waits in w goes out after us.
 		_ = http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(d.limit)) // x/net has that
@@ -157,8 +171,8 @@ func (d *download) finalHead(h http.Header) {
 // write writes a piece of the body within the client's time.
 func (d *download) write(p []byte) error {
 	began := time.Now()
-	d.stall.Reset(d.limit)
-	defer d.stall.Stop()
+	d.begin()
+	defer d.done()
 	d.rest = true
 	_, err := d.w.Write(p)
 	switch took := time.Since(began); {
@@ -172,8 +186,8 @@ func (d *download) write(p []byte) error {
 
 // flush sends what waits in w.
 func (d *download) flush() error {
-	d.stall.Reset(d.limit)
-	defer d.stall.Stop()
+	d.begin()
+	defer d.done()
 	d.rest = false
 	return http.NewResponseController(d.w).Flush()
 }

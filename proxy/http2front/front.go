@@ -3,6 +3,7 @@ package http2front
 import (
 	"context"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -28,6 +29,9 @@ const (
 	connectionWindow = 1 << 20
 	// frameSize is how long a frame of a client may be: no longer than what everybody must take (RFC 9113, section 4.2).
 	frameSize = 16 << 10
+	// never is x/net's time for an answer. It must have one: a stream that had none from its beginning gets its first deadline (see download.end) also
+	// when it is closed by then, and then a RST_STREAM when that is over, which its client may take for an error of the connection (RFC 9113, section 5.1).
+	never = time.Duration(math.MaxInt64)
 )
 
 // Front serves HTTP/2 connections.
@@ -52,6 +56,7 @@ func New(c Config) (*Front, error) {
 		base: &http.Server{
 			MaxHeaderBytes: c.HeaderBytes,
 			IdleTimeout:    c.IdleTimeout,
+			WriteTimeout:   never,
 			ErrorLog:       log.New(complaints{c.Log}, "", 0),
 		},
 		server: &http2.Server{

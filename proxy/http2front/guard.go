@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"time"
 )
 
 // guard is a connection whose reads and writes can be waited for: x/net reads and writes in goroutines of its own, which are not over when
@@ -41,6 +42,9 @@ func (g *guard) Write(p []byte) (int, error) {
 	defer g.using.Done()
 	return g.Conn.Write(p)
 }
+
+// SetWriteDeadline does nothing: x/net lifts the deadline of what came before it, and the connection sets its own.
+func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 
 // end closes the connection and returns when nobody uses it any more.
 func (g *guard) end() {

@@ -68,7 +68,9 @@ func (k *connection) exchange(w http.ResponseWriter, r *http.Request) error {
 	if err == nil && s.uploads.Load() {
 		err = s.linger(d)
 	}
-	d.end()
+	if err == nil {
+		d.end()
+	}
 	_ = r.Body.Close() // nor does this: an upload that waits for the client ends
 	s.running.Wait()
 	return err
