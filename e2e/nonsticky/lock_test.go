@@ -184,9 +184,9 @@ func (c *cluster) deadHolder(t *testing.T) {
 }
 
 func (c *cluster) noLockInTime(t *testing.T) {
-	const patience = 200 * time.Millisecond
-	refuse := c.proxy(t, []string{`lock = "all"`, `lock_timeout = "200ms"`, `lock_expiry = "5m"`})
-	goOn := c.proxy(t, []string{`lock = "all"`, `lock_timeout = "200ms"`, `lock_expiry = "5m"`, `lock_failure = "go-on"`})
+	const patience = 1500 * time.Millisecond
+	refuse := c.proxy(t, []string{`lock = "all"`, `lock_timeout = "1500ms"`, `lock_expiry = "5m"`})
+	goOn := c.proxy(t, []string{`lock = "all"`, `lock_timeout = "1500ms"`, `lock_expiry = "5m"`, `lock_failure = "go-on"`})
 	u := begin(t, refuse, "a")
 	added := u.hold(refuse, addTarget("b"))
 	c.waitLocked(t, u.base())
@@ -201,7 +201,7 @@ func (c *cluster) noLockInTime(t *testing.T) {
 		t.Errorf("the lock was waited for %v only", got.took)
 	}
 	if got := u.read(goOn); got.took < patience { // is answered, beside the holder
-		t.Errorf("a request that goes on without the lock took %v, wanted 200 ms at least", got.took)
+		t.Errorf("a request that goes on without the lock took %v, wanted %v at least", got.took, patience)
 	}
 	if got := added.wait(); got.status != http.StatusOK {
 		t.Errorf("status %d of the holder", got.status)
