@@ -3,6 +3,7 @@ package http2front
 import (
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,12 +13,12 @@ import (
 type taker struct {
 	http.ResponseWriter
 	let  chan struct{}
-	cuts int
+	cuts atomic.Int64
 }
 
 func (w *taker) Write(p []byte) (int, error) { <-w.let; return len(p), nil }
 
-func (w *taker) SetWriteDeadline(time.Time) error { w.cuts++; return nil }
+func (w *taker) SetWriteDeadline(time.Time) error { w.cuts.Add(1); return nil }
 
 // TestLateStall: a timer that comes late cuts neither the answer whose piece was taken meanwhile nor the next piece of it.
 func TestLateStall(t *testing.T) {
@@ -43,13 +44,13 @@ func TestLateStall(t *testing.T) {
 		next := write()
 		time.Sleep(limit / 2)
 		d.reset() // while the next one has half of its time left
-		if w.cuts != 0 {
+		if w.cuts.Load() != 0 {
 			t.Errorf("the answer was cut by a timer of a piece that was taken")
 		}
 		time.Sleep(limit) // and then it has none
 		synctest.Wait()
-		if w.cuts != 1 {
-			t.Errorf("an answer that nobody takes was cut %d times, wanted once", w.cuts)
+		if n := w.cuts.Load(); n != 1 {
+			t.Errorf("an answer that nobody takes was cut %d times, wanted once", n)
 		}
 		w.let <- struct{}{}
 		<-next
