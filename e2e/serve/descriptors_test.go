@@ -61,7 +61,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	for _, c := range many {
 		c.conn.Close()
 	}
-	harness.Eventually(t, "their descriptors are free", func() bool { return p.metric("rehydra_client_connections") <= "2" })
+	harness.Eventually(t, "their descriptors are free", func() bool { return p.number("rehydra_client_connections") <= 2 })
 	for range 20 {
 		p.get("/after").want(t, 200, "node1")
 	}
