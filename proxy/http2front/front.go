@@ -67,12 +67,6 @@ func New(c Config) (*Front, error) {
 			IdleTimeout:                  c.IdleTimeout,
 		},
 	}
-	// x/net calls this for a connection that Drain can reach from now on: one that came too late for it is told here.
-	f.base.ConnState = func(net.Conn, http.ConnState) {
-		if f.drains.Load() {
-			f.Drain()
-		}
-	}
 	// This ties the two together, so that Drain reaches every connection.
 	return f, http2.ConfigureServer(f.base, f.server)
 }
@@ -83,7 +77,7 @@ func New(c Config) (*Front, error) {
 //nolint:staticcheck // SA1019, see Front
 func (f *Front) Serve(conn net.Conn, answer func(*Stream)) {
 	k := &connection{front: f, answer: answer, quiet: make(chan struct{})}
-	g, conn := guarded(conn)
+	g, conn := guarded(conn, f.reached)
 	f.server.ServeConn(conn, &http2.ServeConnOpts{BaseConfig: f.base, Handler: k})
 	g.end()
 	k.finish()
@@ -95,6 +89,14 @@ func (f *Front) Drain() {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = f.base.Shutdown(ended) // it only passes the word on: there is nothing of its own to wait for
+}
+
+// reached is called once for each connection, when Drain can reach it from now on: one that came too late for it is told here. That walks along all
+// connections, since x/net has no other way, so nothing that every one of them comes to while the front drains may call it.
+func (f *Front) reached() {
+	if f.drains.Load() {
+		f.Drain()
+	}
 }
 
 // complaints makes events of the lines that x/net writes. They are about what clients do, who must not fill a log with it.

@@ -14,16 +14,23 @@ type guard struct {
 
 	mu     sync.Mutex
 	closed bool
+	first  func() // called at the first read or write, before which x/net has entered the connection in its list; nil afterwards
 	using  sync.WaitGroup
 }
 
 func (g *guard) enter() bool {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	if g.closed {
+		g.mu.Unlock()
 		return false
 	}
 	g.using.Add(1)
+	first := g.first
+	g.first = nil
+	g.mu.Unlock()
+	if first != nil {
+		first()
+	}
 	return true
 }
 
@@ -64,9 +71,9 @@ type secureGuard struct {
 // ConnectionState is that of the handshake.
 func (g secureGuard) ConnectionState() tls.ConnectionState { return g.state }
 
-// guarded returns the guard, and what x/net is to be given.
-func guarded(conn net.Conn) (*guard, net.Conn) {
-	g := &guard{Conn: conn}
+// guarded returns the guard, and what x/net is to be given. first is called at the first use.
+func guarded(conn net.Conn, first func()) (*guard, net.Conn) {
+	g := &guard{Conn: conn, first: first}
 	if secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		return g, secureGuard{g, secure.ConnectionState()}
 	}
