@@ -3,6 +3,7 @@ package upgrade
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -177,6 +178,53 @@ func TestHandOverMovesListeners(t *testing.T) {
 		dial(t, address).get(t, "/")
 	}
 	harness.Eventually(t, goes+" is closed", func() bool { return refused(t, goes) })
+	s.stop()
+}
+
+// TestHandOverServesWhoWaits: who waits to be accepted at an address that the next process does not have is served by it all the same, also with TLS. The first
+// process stands still meanwhile.
+func TestHandOverServesWhoWaits(t *testing.T) {
+	t.Parallel()
+	b := startBackend(t, "node1")
+	trust := harness.NewCertificate(t)
+	stays, goes, secure, goesSecure := fixed(t), fixed(t), fixed(t), fixed(t)
+	c := config{listen: []string{goes, stays}, backends: []*backend{b}, server: []string{
+		"[server.tls]", fmt.Sprintf("listen = [%q, %q]", secure, goesSecure),
+		"[[server.tls.certificate]]", fmt.Sprintf("certificate = %q", trust.File), fmt.Sprintf("key = %q", trust.KeyFile),
+	}}
+	s := start(t, c.toml(), options{})
+	first := s.pid()
+	c.listen, c.server[1] = []string{stays}, fmt.Sprintf("listen = [%q]", secure)
+	s.configure(c.toml())
+	s.installScript(`while [ ! -e go ]; do sleep 0.01; done; exec "` + harness.Binary(t) + `" "$@"`)
+	s.signal(syscall.SIGUSR2)
+	s.wait("handing over", 1)
+	s.signal(syscall.SIGSTOP)
+	harness.WaitStopped(t, first)
+	var waiting []*client
+	for n := range 20 {
+		if n%2 == 0 {
+			waiting = append(waiting, dial(t, goes))
+		} else {
+			waiting = append(waiting, dialTLS(t, goesSecure, trust))
+		}
+	}
+	if err := os.WriteFile(s.path("go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.wait("ready", 2)
+	for n, c := range waiting {
+		if a, err := c.do("GET", "/", 0); err != nil || a.status != 200 {
+			t.Errorf("connection %d of those that waited: %d %v, wanted 200", n, a.status, err)
+		}
+	}
+	if err := syscall.Kill(first, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	s.exit(0)
+	for _, gone := range []string{goes, goesSecure} {
+		harness.Eventually(t, gone+" is closed", func() bool { return refused(t, gone) })
+	}
 	s.stop()
 }
 

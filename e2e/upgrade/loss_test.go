@@ -29,8 +29,16 @@ func TestNothingIsLost(t *testing.T) {
 	for i := range lossReloads {
 		<-every.C
 		before := l.answered()
-		s.configure(configs[(i+1)%len(configs)].toml())
+		next := configs[(i+1)%len(configs)]
+		s.configure(next.toml())
 		s.reload(reloaded)
+		served := make([]int64, len(next.backends))
+		for n, b := range next.backends {
+			served[n] = b.served.Load()
+		}
+		for n, b := range next.backends {
+			harness.Eventually(t, b.route+" serves after a reload", func() bool { return b.served.Load() > served[n] })
+		}
 		if i == lossReloads/2 {
 			s.handOver()
 		}
