@@ -45,7 +45,7 @@ var importRules = []rule{
 var libraries = map[string][]string{
 	"github.com/valyala/fasthttp":         {"proxy"},
 	"github.com/rainycape/memcache":       {"sessiontier"},
-	"github.com/cespare/xxhash/v2":        {"sessiontier", "proxy"},
+	"github.com/cespare/xxhash/v2":        {"sessiontier", "proxy", "e2e"},
 	"github.com/klauspost/compress":       {"sessiontier"},
 	"golang.org/x/crypto":                 {"sessiontier", "proxy"},
 	"github.com/pires/go-proxyproto":      {"proxy", "e2e"},

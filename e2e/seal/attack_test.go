@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
+
 	"rehydra/e2e/harness"
 )
 
@@ -77,15 +79,31 @@ var attacks = []attack{
 	{"the seal taken away", func(_, now, _ [][]byte, _ string) [][]byte {
 		return each(now, func(b []byte) []byte { b[formatAt] = 1; return b })
 	}},
+	{"made up without a seal", func(_, now, _ [][]byte, _ string) [][]byte {
+		return each(now, func(b []byte) []byte { b[generationAt+7]++; return unsealed(b, "forged") })
+	}},
 }
 
 // Where things are in a copy, as sessiontier/README.md has it.
 const (
 	formatAt     = 4
+	flagsAt      = 5
 	lengthsAt    = 6
 	generationAt = 24
+	stateAt      = 64 // its length
+	wholeAt      = 68
 	namesAt      = 72
 )
+
+// unsealed makes a copy of format 1, with another state, of a sealed one: without keys it is a good one.
+func unsealed(b []byte, state string) []byte {
+	end := baseAt(b) + int(binary.BigEndian.Uint16(b[lengthsAt+4:])) + int(binary.BigEndian.Uint16(b[lengthsAt+6:]))
+	b[formatAt], b[flagsAt] = 1, 0
+	binary.BigEndian.PutUint32(b[stateAt:], uint32(len(state)))
+	binary.BigEndian.PutUint32(b[wholeAt:], 0)
+	b = append(b[:end:end], state...)
+	return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b))
+}
 
 // baseAt is where the base id is.
 func baseAt(b []byte) int {
