@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"rehydra/e2e/harness"
@@ -74,6 +75,35 @@ func TestRequestLeavesAnOwnerThatCannotAnswer(t *testing.T) {
 		stopped.Pools[0].Backends[0].Lines = []string{`activation = "stopped"`}
 		g.proxy.Reload(t, stopped)
 		wantAt(t, g.get("/add?text=2", "STOPPED.node2"), m2, "12")
+	})
+}
+
+// Nor to one that would answer, and is out by its checks.
+func TestRequestLeavesAnOwnerThatIsOut(t *testing.T) {
+	eachStore(t, func(t *testing.T, nodes []*harness.Memcached) {
+		m1, m2 := startModel(t, "node1"), startModel(t, "node2")
+		var sick atomic.Bool
+		for _, m := range []*model{m1, m2} {
+			m.before = func(q *call) bool {
+				if q.path() != "/health.png" { // which the tier ignores
+					return false
+				}
+				status := "200 OK"
+				if m == m1 && sick.Load() {
+					status = "503 Service Unavailable"
+				}
+				q.reply(plain("").as(status))
+				return true
+			}
+		}
+		g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend}, func(c *harness.Config) {
+			c.Pools[0].Health = []string{`interval = "50ms"`, `timeout = "10s"`, `path = "/health.png"`}
+		})
+		g.begin(m1, "OUT", "1")
+		g.warm(m2)
+		sick.Store(true)
+		g.waitBackend(m1.backend, false)
+		wantAt(t, g.get("/add?text=2", "OUT.node2"), m2, "12")
 	})
 }
 
