@@ -79,7 +79,7 @@ func TestTTL(t *testing.T) {
 		b.down()
 		want := map[string]string{"ZERO": "2.0", "LESS": "2.0", "YEAR": "2.0", "EON": "2.0"}
 		until(4*time.Second-time.Since(start), func() {}) // memcached counts in whole seconds, and rounds up
-		for _, n := range nodes { // whose clock may be late
+		for _, n := range nodes {                         // whose clock may be late
 			harness.Eventually(t, "a copy's time is over", func() bool {
 				return !slices.ContainsFunc(n.Keys(t, "SHORT"), func(key string) bool { _, there := n.Get(t, key); return there })
 			})
