@@ -231,7 +231,7 @@ func TestWhereWhenTheStoreIsDown(t *testing.T) {
 	u := newUser(t, p)
 	u.count(1)
 	c.nodes[0].Kill(t)
-	harness.Eventually(t, "the node is down", func() bool { return p.Metric(t, `rehydra_store_node_up{node="n1"}`) == 0 })
+	p.WaitMetric(t, `rehydra_store_node_up{node="n1"}`, 0)
 	s := where(t, p, u.id)
 	states := map[string]string{}
 	for _, copied := range s.Copies {
@@ -244,7 +244,7 @@ func TestWhereWhenTheStoreIsDown(t *testing.T) {
 	ask(t, p, "/api/sessions/0123456789ABCDEF", http.StatusNotFound, &nothing) // the other node would have the second copy
 
 	c.nodes[1].Kill(t)
-	harness.Eventually(t, "all nodes are down", func() bool { return p.Metric(t, `rehydra_store_node_up{node="n2"}`) == 0 })
+	p.WaitMetric(t, `rehydra_store_node_up{node="n2"}`, 0)
 	if s := where(t, p, u.id); s.State != "unknown" || s.Here == nil || s.Here.Backend != u.route() || s.TTL != 1800_000 {
 		t.Errorf("all nodes down: %+v, wanted it unknown, and seen at %s", s, u.route())
 	}

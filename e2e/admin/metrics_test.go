@@ -74,7 +74,7 @@ func TestUnprotectedIsSeen(t *testing.T) {
 	u.count(1)
 	c.nodes[0].Freeze(t)
 	u.count(2)
-	harness.Eventually(t, "the breaker opens", func() bool { return p.Metric(t, `rehydra_store_node_breaker{node="n1"}`) == 2 })
+	p.WaitMetric(t, `rehydra_store_node_breaker{node="n1"}`, 2)
 	u.count(3)
 	got := p.Metrics(t)
 	if got["rehydra_session_unprotected_total"] == 0 || got[`rehydra_store_node_up{node="n1"}`] != 0 || got[`rehydra_store_node_errors_total{node="n1"}`] == 0 ||
@@ -82,7 +82,7 @@ func TestUnprotectedIsSeen(t *testing.T) {
 		t.Errorf("a node is stopped: %v", got)
 	}
 	c.nodes[0].Thaw(t)
-	harness.Eventually(t, "the breaker closes", func() bool { return p.Metric(t, `rehydra_store_node_breaker{node="n1"}`) == 0 })
+	p.WaitMetric(t, `rehydra_store_node_breaker{node="n1"}`, 0)
 }
 
 // TestAsyncSavesAreMeasured: the queue's saves count as others do.
@@ -92,7 +92,7 @@ func TestAsyncSavesAreMeasured(t *testing.T) {
 	p := harness.Start(t, c.config)
 	u := newUser(t, p)
 	u.count(1)
-	harness.Eventually(t, "the save is stored", func() bool { return p.Metric(t, "rehydra_session_saves_total") == 1 })
+	p.WaitMetric(t, "rehydra_session_saves_total", 1)
 	want(t, p, map[string]float64{"rehydra_session_save_seconds_count": 1, "rehydra_session_saves_queued": 0, "rehydra_session_saves_dropped_total": 0})
 }
 

@@ -5,7 +5,6 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -88,10 +87,9 @@ func (b *frontBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // TestFront: a browser speaks HTTP/2 with the proxy, and its WebSocket, its events, an upload and many requests at once go through.
 func TestFront(t *testing.T) {
-	b := httptest.NewServer(&frontBackend{t, make(chan struct{})})
-	t.Cleanup(b.Close)
+	address := harness.ServeHTTP(t, &frontBackend{t, make(chan struct{})})
 	proxy := harness.Start(t, harness.Config{NoToken: true, TLS: harness.NewCertificate(t), Pools: []harness.Pool{{
-		Name: "app", Backends: []harness.Backend{{Route: "node1", Address: b.Listener.Addr().String()}},
+		Name: "app", Backends: []harness.Backend{{Route: "node1", Address: address}},
 	}}})
 	p := browser.Open(t, chromedp.Flag("ignore-certificate-errors", true))
 	p.Go("https://" + proxy.Secure() + "/")

@@ -93,7 +93,7 @@ const clients = 5
 func baseline(t *testing.T, p *harness.Proxy) (files int, goroutines float64) {
 	t.Helper()
 	alive(t, p)
-	harness.Eventually(t, "the connection of the first request is gone", func() bool { return p.Metric(t, "rehydra_client_connections") == 0 })
+	p.WaitMetric(t, "rehydra_client_connections", 0)
 	for range 50 {
 		goroutines = max(goroutines, p.Metric(t, "rehydra_goroutines"))
 		files = max(files, descriptors(t, p))

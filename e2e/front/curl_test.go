@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,11 +41,10 @@ func curlBackend(w http.ResponseWriter, r *http.Request) {
 // TestCurl: curl by HTTP/1.1 without TLS, and by HTTP/1.1 and HTTP/2 with it.
 func TestCurl(t *testing.T) {
 	t.Parallel()
-	b := httptest.NewServer(http.HandlerFunc(curlBackend))
-	t.Cleanup(b.Close)
+	address := harness.ServeHTTP(t, http.HandlerFunc(curlBackend))
 	cert := harness.NewCertificate(t)
 	p := harness.Start(t, harness.Config{NoToken: true, TLS: cert, Pools: []harness.Pool{{
-		Name: "app", Backends: []harness.Backend{{Route: "node1", Address: b.Listener.Addr().String()}},
+		Name: "app", Backends: []harness.Backend{{Route: "node1", Address: address}},
 	}}})
 	file := filepath.Join(t.TempDir(), "file")
 	data := make([]byte, 5<<20)

@@ -57,16 +57,13 @@ func (a *Authority) Intermediate(t testing.TB, ends time.Time) *Authority {
 
 func newAuthority(t testing.TB, parent *Authority, ends time.Time) *Authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := newKey(t, false)
 	a := &Authority{key: key, dir: t.TempDir()}
 	template := &x509.Certificate{
 		SerialNumber: serial(t), Subject: pkix.Name{CommonName: "authority of a test"}, NotBefore: ends.Add(-48 * time.Hour), NotAfter: ends,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	signer, by := crypto.Signer(key), template
+	signer, by := key, template
 	if parent != nil {
 		template.Subject.CommonName = "authority between"
 		signer, by = parent.key, parent.cert
@@ -116,14 +113,10 @@ func (a *Authority) Issue(t testing.TB, w Wanted) Issued {
 	if w.Link != nil {
 		chain = append(chain, w.Link.cert.Raw)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	return Issued{
 		Certificate: write(t, dir, "certificate", "CERTIFICATE", chain...),
-		Key:         write(t, dir, "key", "PRIVATE KEY", der),
+		Key:         writeKey(t, dir, key),
 		Pair:        tls.Certificate{Certificate: chain, PrivateKey: key, Leaf: leaf},
 	}
 }
@@ -176,4 +169,14 @@ func write(t testing.TB, dir, name, kind string, blocks ...[]byte) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// writeKey writes a key's PEM file and returns its path.
+func writeKey(t testing.TB, dir string, key crypto.Signer) string {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, dir, "key", "PRIVATE KEY", der)
 }

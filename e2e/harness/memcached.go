@@ -73,12 +73,6 @@ func UnstartedMemcached(t testing.TB, options ...string) *Memcached {
 // Address is its host:port.
 func (m *Memcached) Address() string { return m.address }
 
-// Kill ends it; everything it held is lost.
-func (m *Memcached) Kill(t testing.TB) {
-	t.Helper()
-	m.kill(t)
-}
-
 // Restart starts it again, empty, at the same address, and returns when it answers.
 func (m *Memcached) Restart(t testing.TB) {
 	t.Helper()
@@ -101,18 +95,6 @@ func (m *Memcached) Restart(t testing.TB) {
 		conn.Close()
 		return true
 	})
-}
-
-// Freeze stops it (SIGSTOP): it accepts connections and answers nothing. It returns when every thread has stopped.
-func (m *Memcached) Freeze(t testing.TB) {
-	t.Helper()
-	m.freeze(t)
-}
-
-// Thaw lets it go on (SIGCONT).
-func (m *Memcached) Thaw(t testing.TB) {
-	t.Helper()
-	m.signal(t, syscall.SIGCONT)
 }
 
 func (m *Memcached) dial(t testing.TB) (net.Conn, error) {

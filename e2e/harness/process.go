@@ -16,7 +16,7 @@ import (
 // patience is how long anything that should happen is waited for. It is only ever used up by a failing test.
 const patience = 15 * time.Second
 
-// process is a child of the test, ended by its id when the test ends.
+// process is a child of the test, ended by its id when the test ends. What a test may do to any of them is here.
 type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when it has ended; err is set then
@@ -42,7 +42,7 @@ func startReading(t testing.TB, cmd *exec.Cmd, read func()) *process {
 		p.err = cmd.Wait()
 		close(p.exited)
 	}()
-	t.Cleanup(func() { p.kill(t) })
+	t.Cleanup(func() { p.Kill(t) })
 	return p
 }
 
@@ -51,20 +51,28 @@ func command(name string, args ...string) *exec.Cmd {
 	return exec.CommandContext(context.Background(), name, args...)
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
+// PID is its process id.
+func (p *process) PID() int { return p.cmd.Process.Pid }
 
 func (p *process) signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Fatalf("cannot send %v to process %d: %v", s, p.pid(), err)
+		t.Fatalf("cannot send %v to process %d: %v", s, p.PID(), err)
 	}
 }
 
-// freeze stops the process with SIGSTOP and returns when every thread has stopped. The system goes on to accept connections for it.
-func (p *process) freeze(t testing.TB) {
+// Freeze stops the process (SIGSTOP) and returns when every thread has stopped: it does nothing and loses nothing. The system goes on to accept
+// connections for it.
+func (p *process) Freeze(t testing.TB) {
 	t.Helper()
 	p.signal(t, syscall.SIGSTOP)
-	WaitStopped(t, p.pid())
+	WaitStopped(t, p.PID())
+}
+
+// Thaw lets it go on (SIGCONT).
+func (p *process) Thaw(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGCONT)
 }
 
 // WaitStopped waits until every thread of a process that was sent SIGSTOP has stopped.
@@ -91,8 +99,8 @@ func WaitStopped(t testing.TB, pid int) {
 	})
 }
 
-// kill ends the process with SIGKILL, stopped or not, and returns when it is gone.
-func (p *process) kill(t testing.TB) {
+// Kill ends the process with SIGKILL, stopped or not, and returns when it is gone.
+func (p *process) Kill(t testing.TB) {
 	t.Helper()
 	p.signal(t, syscall.SIGKILL)
 	p.wait(t)
@@ -105,7 +113,7 @@ func (p *process) wait(t testing.TB) int {
 	case <-p.exited:
 		return p.cmd.ProcessState.ExitCode()
 	case <-time.After(patience):
-		t.Fatalf("process %d (%s) has not ended after %v", p.pid(), p.cmd.Path, patience)
+		t.Fatalf("process %d (%s) has not ended after %v", p.PID(), p.cmd.Path, patience)
 		return 0
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 )
 
@@ -38,27 +37,6 @@ func StartProgram(t testing.TB, path string, args ...string) *Program {
 
 // Address is its host:port.
 func (p *Program) Address() string { return p.address }
-
-// PID is its process id.
-func (p *Program) PID() int { return p.pid() }
-
-// Kill ends it with SIGKILL.
-func (p *Program) Kill(t testing.TB) {
-	t.Helper()
-	p.kill(t)
-}
-
-// Freeze stops it (SIGSTOP). It returns when every thread has stopped.
-func (p *Program) Freeze(t testing.TB) {
-	t.Helper()
-	p.freeze(t)
-}
-
-// Thaw lets it go on (SIGCONT).
-func (p *Program) Thaw(t testing.TB) {
-	t.Helper()
-	p.signal(t, syscall.SIGCONT)
-}
 
 // Restart starts it again at the same address after a Kill, and returns when it accepts connections.
 func (p *Program) Restart(t testing.TB) {

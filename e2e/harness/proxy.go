@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -40,7 +41,7 @@ func Start(t testing.TB, cfg Config) *Proxy {
 		<-read
 		p.log.plain(t)
 		if t.Failed() {
-			t.Logf("log of rehydra %d:\n%s", p.pid(), p.log.text())
+			t.Logf("log of rehydra %d:\n%s", p.PID(), p.log.text())
 		}
 	})
 	p.process = startReading(t, cmd, func() {
@@ -109,27 +110,6 @@ func addresses(cfg Config) int {
 // Admin is the host:port of the admin listener.
 func (p *Proxy) Admin() string { return p.admin }
 
-// Kill ends the process with SIGKILL.
-func (p *Proxy) Kill(t testing.TB) {
-	t.Helper()
-	p.kill(t)
-}
-
-// Freeze stops the process (SIGSTOP): it does nothing and loses nothing. It returns when every thread has stopped.
-func (p *Proxy) Freeze(t testing.TB) {
-	t.Helper()
-	p.freeze(t)
-}
-
-// Thaw lets it go on (SIGCONT).
-func (p *Proxy) Thaw(t testing.TB) {
-	t.Helper()
-	p.signal(t, syscall.SIGCONT)
-}
-
-// PID is its process id.
-func (p *Proxy) PID() int { return p.pid() }
-
 // Stop ends the process with SIGTERM and wants exit code 0.
 func (p *Proxy) Stop(t testing.TB) {
 	t.Helper()
@@ -172,9 +152,7 @@ func (p *Proxy) WaitEvent(t testing.TB, what string, match func(Event) bool) Eve
 // WaitUp waits until it uses a backend.
 func (p *Proxy) WaitUp(t testing.TB, pool, route string) {
 	t.Helper()
-	Eventually(t, route+" is up", func() bool {
-		return p.Metric(t, `rehydra_backend_up{backend="`+route+`",pool="`+pool+`"}`) == 1
-	})
+	p.WaitMetric(t, `rehydra_backend_up{backend="`+route+`",pool="`+pool+`"}`, 1)
 }
 
 // Metric returns a sample of GET /metrics by its name, with its labels as they stand there. A sample that is missing fails the test.
@@ -185,6 +163,12 @@ func (p *Proxy) Metric(t testing.TB, name string) float64 {
 		t.Fatalf("no metric %s", name)
 	}
 	return v
+}
+
+// WaitMetric waits until a sample has a value; see Metric.
+func (p *Proxy) WaitMetric(t testing.TB, name string, value float64) {
+	t.Helper()
+	Eventually(t, fmt.Sprintf("%s is %v", name, value), func() bool { return p.Metric(t, name) == value })
 }
 
 // Metrics returns all samples by their names.

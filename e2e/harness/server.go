@@ -3,6 +3,8 @@ package harness
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 )
@@ -120,6 +122,14 @@ func (s *Server) Accepted() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accepted
+}
+
+// ServeHTTP starts a backend and returns its host:port. The end of the test stops it.
+func ServeHTTP(t testing.TB, handler http.Handler) (address string) {
+	t.Helper()
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
 }
 
 // Reset breaks a connection off with RST where it is one of TCP, and closes it.

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -47,12 +46,10 @@ func (n *notebook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestForgedFields(t *testing.T) {
 	t.Parallel()
 	n := &notebook{seen: make(map[string]http.Header)}
-	server := httptest.NewServer(n)
-	t.Cleanup(server.Close)
 	c := &cluster{t: t, cert: harness.NewCertificate(t)}
 	// With a session tier, which adds fields of its own.
 	c.Proxy = harness.Start(t, harness.Config{TLS: c.cert, Store: []string{`kind = "embedded"`}, Server: []string{"forwarded = true"}, Pools: []harness.Pool{{
-		Name: "shop", Backends: []harness.Backend{{Route: "node1", Address: server.Listener.Addr().String()}},
+		Name: "shop", Backends: []harness.Backend{{Route: "node1", Address: harness.ServeHTTP(t, n)}},
 	}}})
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.cert.Pool}, DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)

@@ -208,8 +208,8 @@ func TestRapidReset(t *testing.T) {
 		c.want(client, 200, "GET", "/", nil)
 	}
 	t.Logf("%d requests begun and reset, %d reached a backend", sent, c.asked())
-	c.becomes("rehydra_client_streams", 0)
-	c.becomes("rehydra_client_connections", 1)
+	c.WaitMetric(t, "rehydra_client_streams", 0)
+	c.WaitMetric(t, "rehydra_client_connections", 1)
 	// Connections to backends that were ended with their requests go too. One may be kept, for each backend.
 	harness.Eventually(t, fmt.Sprintf("at most %d descriptors and %v goroutines", descriptors+2, goroutines), func() bool {
 		return c.descriptors() <= descriptors+2 && c.Metric(t, "rehydra_goroutines") <= goroutines+4

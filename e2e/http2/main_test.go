@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
@@ -35,10 +34,9 @@ type cluster struct {
 
 // backend answers by path, and counts.
 type backend struct {
-	route  string
-	server *httptest.Server
-	asked  atomic.Int64 // requests that began
-	left   atomic.Int64 // requests that the proxy gave up
+	route string
+	asked atomic.Int64 // requests that began
+	left  atomic.Int64 // requests that the proxy gave up
 }
 
 // start runs the proxy. tls are lines of [server.tls], server those of [server].
@@ -48,10 +46,8 @@ func start(t *testing.T, server, tls []string) *cluster {
 	pool := harness.Pool{Name: "shop"}
 	for _, route := range []string{"node1", "node2"} {
 		b := &backend{route: route}
-		b.server = httptest.NewServer(b)
-		t.Cleanup(b.server.Close)
 		c.backends = append(c.backends, b)
-		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: b.server.Listener.Addr().String()})
+		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: harness.ServeHTTP(t, b)})
 	}
 	c.config = harness.Config{NoToken: true, TLS: c.cert, TLSMore: tls, Server: server, Pools: []harness.Pool{pool}}
 	c.Proxy = harness.Start(t, c.config)
@@ -205,10 +201,4 @@ func (c *cluster) request(path string) harness.Event {
 	return c.WaitEvent(c.t, "the request of "+path, func(e harness.Event) bool {
 		return e.Text("message") == "request" && e.Text("path") == path
 	})
-}
-
-// becomes waits until a metric has a value.
-func (c *cluster) becomes(metric string, value float64) {
-	c.t.Helper()
-	harness.Eventually(c.t, fmt.Sprintf("%s is %v", metric, value), func() bool { return c.Metric(c.t, metric) == value })
 }

@@ -99,7 +99,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	c.becomes("rehydra_client_streams", 0)
+	c.WaitMetric(t, "rehydra_client_streams", 0)
 }
 
 // TestCancel: what a client gives up is given up at the backend too, and counts against nobody.
@@ -289,7 +289,7 @@ func TestCancelStorm(t *testing.T) {
 		})
 	}
 	all.Wait()
-	c.becomes("rehydra_client_streams", 0)
+	c.WaitMetric(t, "rehydra_client_streams", 0)
 }
 
 // TestDrain: at SIGTERM a request under way ends as it should, a connection without one is told to go, and the process ends.

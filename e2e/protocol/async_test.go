@@ -90,7 +90,7 @@ func TestAsyncQueueIsBounded(t *testing.T) {
 	for _, n := range nodes {
 		n.Thaw(t)
 	}
-	harness.Eventually(t, "nothing is queued", func() bool { return g.proxy.Metric(t, "rehydra_session_saves_queued") == 0 })
+	g.proxy.WaitMetric(t, "rehydra_session_saves_queued", 0)
 	saved, unprotected := g.counter("saves"), g.counter("unprotected")
 	if int(saved+unprotected) != 2*most+sent+1 || unprotected < 1 {
 		t.Errorf("%v changes were saved and %v are unprotected, wanted %d in all", saved, unprotected, 2*most+sent+1)

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -36,13 +35,12 @@ type cluster struct {
 
 // backend answers by path.
 type backend struct {
-	t      *testing.T
-	route  string
-	server *httptest.Server
-	raw    chan net.Conn // the backend's ends of /raw
-	begun  atomic.Int64  // requests for /events
-	ended  atomic.Int64  // those of them whose client went
-	goOn   chan struct{} // lets /events send one more
+	t     *testing.T
+	route string
+	raw   chan net.Conn // the backend's ends of /raw
+	begun atomic.Int64  // requests for /events
+	ended atomic.Int64  // those of them whose client went
+	goOn  chan struct{} // lets /events send one more
 }
 
 // start runs the proxy; timeout are lines of [pool.timeout].
@@ -58,10 +56,8 @@ func startWith(t *testing.T, server []string, timeout ...string) *cluster {
 	pool := harness.Pool{Name: "shop", Timeout: timeout}
 	for _, route := range []string{"node1", "node2"} {
 		b := &backend{t: t, route: route, raw: make(chan net.Conn, 1), goOn: make(chan struct{})}
-		b.server = httptest.NewServer(b)
-		t.Cleanup(b.server.Close)
 		c.backends = append(c.backends, b)
-		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: b.server.Listener.Addr().String()})
+		pool.Backends = append(pool.Backends, harness.Backend{Route: route, Address: harness.ServeHTTP(t, b)})
 	}
 	c.Proxy = harness.Start(t, harness.Config{NoToken: true, TLS: c.cert, Server: server, Pools: []harness.Pool{pool}})
 	return c
@@ -173,12 +169,6 @@ func (c *cluster) tunnel(secure bool, node int) (near, far net.Conn) {
 	}
 	c.t.Cleanup(func() { far.Close() })
 	return near, far
-}
-
-// becomes waits until a metric has a value.
-func (c *cluster) becomes(metric string, value float64) {
-	c.t.Helper()
-	harness.Eventually(c.t, fmt.Sprintf("%s is %v", metric, value), func() bool { return c.Metric(c.t, metric) == value })
 }
 
 // line reads one line.

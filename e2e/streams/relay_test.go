@@ -82,7 +82,7 @@ func TestRelay(t *testing.T) {
 	all.Wait()
 	took := time.Since(began)
 	t.Logf("1 GiB each way at once in %v: %.0f MB/s in all", took.Round(time.Millisecond), 2*size/1e6/took.Seconds())
-	c.becomes("rehydra_tunnels", 0)
+	c.WaitMetric(t, "rehydra_tunnels", 0)
 	e := c.WaitEvent(t, "the tunnel's event", func(e harness.Event) bool { return e.Text("path") == "/raw" })
 	if got, _ := e["bytes"].(float64); got < size {
 		t.Errorf("%v bytes logged", e["bytes"])

@@ -69,13 +69,13 @@ func TestWebSocket(t *testing.T) {
 		}
 		open = append(open, conn)
 	}
-	c.becomes("rehydra_tunnels", 6)
+	c.WaitMetric(t, "rehydra_tunnels", 6)
 	for _, conn := range open {
 		if err := conn.Close(websocket.StatusNormalClosure, "done"); err != nil {
 			t.Errorf("the closing handshake: %v", err)
 		}
 	}
-	c.becomes("rehydra_tunnels", 0)
+	c.WaitMetric(t, "rehydra_tunnels", 0)
 	if got := c.Metric(t, "rehydra_tunnels_total"); got != 6 {
 		t.Errorf("%v tunnels in all, wanted 6", got)
 	}

@@ -67,7 +67,7 @@ func TestNameThatNobodyHas(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("got %v, wanted the alert unrecognized name", err)
 	}
-	harness.Eventually(t, "it is counted", func() bool { return p.Metric(t, "rehydra_client_handshakes_failed_total") == 1 })
+	p.WaitMetric(t, "rehydra_client_handshakes_failed_total", 1)
 }
 
 // What a client shows reaches the backend, and what it claims does not.
