@@ -7,7 +7,7 @@
 //   - addresses and who comes in by them: server, listener, relisten, keepalive, crowd
 //   - what comes before a request: greet (PROXY header, TLS), front (what it goes by), http2, redirect
 //   - a client's connection: client, conn (its loop), rest (idle, without a buffer), clientgone, clientwatch
-//   - a request's way to a backend: exchange, origin (who asks), attempt, requesthead, upload, repeat
+//   - a request's way to a backend: exchange, origin (who asks), attempt, requesthead, upload, pump, repeat
 //   - the answer's way back: respond, relay, splice, tunnel, tunnelquiet
 //   - answers of our own: answer, failure, pages, grpc
 //   - what is told of it all: accesslog, requestcount, tunnelcount, counts

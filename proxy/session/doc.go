@@ -8,7 +8,7 @@
 //	plan := tier.Plan(...)       which id, and what the backend is told of it (plan.go)
 //	plan.Aim(backend)            before each attempt: look first, or not (plan.go)
 //	plan.Need(backend, need)     after a 428: look up, claim, install (handoff.go)
-//	tier.Settle(plan, report)    after the response: store, ask, end (settle.go)
+//	tier.Settle(plan, report)    after the response: store, ask, end (settle.go, save.go)
 //
 // Non-sticky mode adds to that: a lock and a look-up before every attempt (nonsticky.go,
 // lock.go, readers.go), and drops of what other backends hold (residents.go, drop.go).

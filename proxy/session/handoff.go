@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
-	"rehydra/jvmroute"
 	"rehydra/proxy/upstream"
 )
 
@@ -40,132 +38,6 @@ type standing struct {
 // ErrNotNow means that the request cannot go on without its session: no node
 // answers and the configuration wants no guess, or a hand-over took too long.
 var ErrNotNow = errors.New("the session cannot be looked up now")
-
-// handoffs lets all requests of one session that wait for the same hand-over
-// share it, and remembers installs that travel with a request until the backend
-// has confirmed them, so that no second one is made meanwhile.
-type handoffs struct {
-	mu      sync.Mutex
-	flights map[Key]*flight
-	pending map[Key]*pendingInstall
-}
-
-type flight struct {
-	users   int // requests that share it: its own and those that wait
-	done    chan struct{}
-	backend *upstream.Backend
-	epoch   uint64
-	lacks   Version // that the backend was told of and lacks; zero: it was told of none
-	result  standing
-	err     error
-}
-
-type pendingInstall struct {
-	users int // requests that carry it, or are about to
-	epoch uint64
-	standing
-}
-
-// join returns the flight for key that goes to b, or starts one and reports
-// that the caller must fly it. A flight to somewhere else is waited for first.
-func (h *handoffs) join(key Key, b *upstream.Backend, lacks Version) (f *flight, mine, fits bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.joinLocked(key, b, lacks)
-}
-
-// joinShared is join for a request that is to use what comes of the flight if it fits: it carries
-// an install that comes of it, or says unused.
-func (h *handoffs) joinShared(key Key, b *upstream.Backend, lacks Version) (f *flight, mine, fits bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f, mine, fits = h.joinLocked(key, b, lacks)
-	if fits {
-		f.users++
-	}
-	return f, mine, fits
-}
-
-func (h *handoffs) joinLocked(key Key, b *upstream.Backend, lacks Version) (f *flight, mine, fits bool) {
-	if h.flights == nil {
-		h.flights, h.pending = make(map[Key]*flight), make(map[Key]*pendingInstall)
-	}
-	if f = h.flights[key]; f != nil {
-		return f, false, f.epoch == b.Epoch() && f.lacks.Compare(lacks) >= 0
-	}
-	f = &flight{done: make(chan struct{}), backend: b, epoch: b.Epoch(), lacks: lacks}
-	h.flights[key] = f
-	return f, true, true
-}
-
-func (h *handoffs) land(key Key, f *flight) {
-	h.mu.Lock()
-	if f.err == nil && f.result.state != nil {
-		if p := h.pending[key]; p != nil && p.epoch == f.epoch && p.version == f.result.version {
-			p.users += f.users
-		} else {
-			h.pending[key] = &pendingInstall{users: f.users, epoch: f.epoch, standing: f.result}
-		}
-	}
-	delete(h.flights, key)
-	h.mu.Unlock()
-	close(f.done)
-}
-
-// unused is for a request that shares f, which fits, and does not take its result.
-func (h *handoffs) unused(key Key, f *flight) {
-	h.mu.Lock()
-	landed := h.flights[key] != f
-	if !landed {
-		f.users--
-	}
-	h.mu.Unlock()
-	if landed && f.result.state != nil {
-		h.release(key, f.result.version)
-	}
-}
-
-// unconfirmed returns the install for key that is on its way to b, if any.
-func (h *handoffs) unconfirmed(key Key, b *upstream.Backend) (standing, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p := h.pending[key]; p != nil && p.epoch == b.Epoch() {
-		return p.standing, true
-	}
-	return standing{}, false
-}
-
-// share is unconfirmed for a request that carries the install too.
-func (h *handoffs) share(key Key, b *upstream.Backend) (standing, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p := h.pending[key]; p != nil && p.epoch == b.Epoch() {
-		p.users++
-		return p.standing, true
-	}
-	return standing{}, false
-}
-
-// release is for a request that carried the install of version v and is over, or was aimed anew. The last
-// one takes it along: nobody knows whether it has arrived.
-func (h *handoffs) release(key Key, v Version) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p := h.pending[key]; p != nil && p.version == v {
-		if p.users--; p.users <= 0 {
-			delete(h.pending, key)
-		}
-	}
-}
-
-// confirm forgets the install of version v: it has arrived.
-func (h *handoffs) confirm(key Key, v Version) {
-	h.mu.Lock()
-	if p := h.pending[key]; p != nil && p.version.Compare(v) <= 0 {
-		delete(h.pending, key)
-	}
-	h.mu.Unlock()
-}
 
 // errand is what a request wants of a hand-over: the session key, under id, at b.
 type errand struct {
@@ -312,16 +184,4 @@ func (t *Tier) absent(key Key, err error) (standing, error) {
 			Msg("session not looked up: the request goes on without")
 		return standing{have: HaveNone, unanswered: true}, nil
 	}
-}
-
-// ShortenID is Shorten for an id with its route, which is left out.
-func ShortenID(id []byte) []byte {
-	base, _ := jvmroute.Split(id)
-	return base[:min(8, len(base)/2)]
-}
-
-// Shorten returns what a log may show of a session id: its first 8 characters,
-// at most half of it. A whole id is a credential.
-func Shorten(base string) string {
-	return base[:min(8, len(base)/2)]
 }
