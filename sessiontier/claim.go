@@ -202,10 +202,15 @@ func (c *claim) settle(ctx context.Context, env *envelope, nodes []int) (conflic
 // pause waits a little before another attempt, longer each time, and at random, so that those who race fall out of step.
 func pause(ctx context.Context, attempt int) error {
 	longest := min(time.Millisecond<<min(attempt, 5), 20*time.Millisecond)
-	wait := time.NewTimer(rand.N(longest))
-	defer wait.Stop()
+	return wait(ctx, rand.N(longest))
+}
+
+// wait waits for d, or returns the error of ctx if that ends before.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case <-wait.C:
+	case <-timer.C:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()

@@ -239,12 +239,5 @@ func (w *walk) pace(ctx context.Context) error {
 	if ahead < paceLag {
 		return ctx.Err()
 	}
-	wait := time.NewTimer(ahead)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return wait(ctx, ahead)
 }

@@ -62,12 +62,8 @@ func (l *Lock) take(ctx context.Context, life time.Duration) error {
 		if taken || err != nil {
 			return err
 		}
-		wait := time.NewTimer(longest - mathrand.N(longest/2))
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return fmt.Errorf("%w: %w", ErrLocked, ctx.Err())
+		if err := wait(ctx, longest-mathrand.N(longest/2)); err != nil {
+			return fmt.Errorf("%w: %w", ErrLocked, err)
 		}
 	}
 }

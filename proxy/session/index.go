@@ -43,6 +43,19 @@ type indexEntry struct {
 	used int64   // unix seconds
 }
 
+// of returns what is known of the session in one app, nil where nothing is.
+func (e *indexEntry) of(app string) *known {
+	if e == nil {
+		return nil
+	}
+	for i := range e.apps {
+		if e.apps[i].app == app {
+			return &e.apps[i]
+		}
+	}
+	return nil
+}
+
 // known is what the index holds of one session.
 type known struct {
 	app        string
@@ -123,12 +136,8 @@ func (x *index) get(key Key) (known, bool) {
 	s := x.shardOf(key.BaseID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.entries[key.BaseID]; e != nil {
-		for i := range e.apps {
-			if e.apps[i].app == key.App {
-				return e.apps[i], true
-			}
-		}
+	if k := s.entries[key.BaseID].of(key.App); k != nil {
+		return *k, true
 	}
 	return known{}, false
 }
@@ -143,11 +152,8 @@ func (x *index) change(key Key, now time.Time, change func(*known)) {
 		return
 	}
 	e.used = now.Unix()
-	for i := range e.apps {
-		if e.apps[i].app == key.App {
-			change(&e.apps[i])
-			return
-		}
+	if k := e.of(key.App); k != nil {
+		change(k)
 	}
 }
 
@@ -164,11 +170,9 @@ func (x *index) update(key Key, now time.Time, change func(*known)) {
 		s.entries[key.BaseID] = e
 	}
 	e.used = now.Unix()
-	for i := range e.apps {
-		if e.apps[i].app == key.App {
-			change(&e.apps[i])
-			return
-		}
+	if k := e.of(key.App); k != nil {
+		change(k)
+		return
 	}
 	e.apps = append(e.apps, known{app: key.App})
 	change(&e.apps[len(e.apps)-1])
@@ -202,12 +206,7 @@ func (x *index) forget(key Key) {
 	if e == nil {
 		return
 	}
-	for i := range e.apps {
-		if e.apps[i].app == key.App {
-			e.apps = append(e.apps[:i], e.apps[i+1:]...)
-			break
-		}
-	}
+	e.apps = slices.DeleteFunc(e.apps, func(k known) bool { return k.app == key.App })
 	if len(e.apps) == 0 {
 		delete(s.entries, key.BaseID)
 	}

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"net"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,20 +9,13 @@ import (
 // Moved returns how many bytes have come and gone on a TCP connection since it was made, as the other side and the kernel count them: also
 // those that pass by without being read here (splice). Only its differences mean something. ok is false where nobody can tell.
 func Moved(conn net.Conn) (bytes uint64, ok bool) {
-	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = over.NetConn() // TLS
-	}
-	sc, ok := conn.(syscall.Conn)
+	raw, ok := belowTLS(conn)
 	if !ok {
-		return 0, false
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
 		return 0, false
 	}
 	var info *unix.TCPInfo
 	var failed error
-	err = raw.Control(func(fd uintptr) { info, failed = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+	err := raw.Control(func(fd uintptr) { info, failed = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
 	if err != nil || failed != nil {
 		return 0, false
 	}

@@ -32,18 +32,24 @@ func (s *Stall) Over(conn net.Conn, n int) bool {
 
 // unsent returns how many bytes the kernel holds that the other side has not acknowledged.
 func unsent(conn net.Conn) (held int, ok bool) {
-	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = over.NetConn() // below TLS
-	}
-	sc, ok := conn.(syscall.Conn)
+	raw, ok := belowTLS(conn)
 	if !ok {
 		return 0, false
 	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
 	var failed error
-	err = raw.Control(func(fd uintptr) { held, failed = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
+	err := raw.Control(func(fd uintptr) { held, failed = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) })
 	return held, err == nil && failed == nil
+}
+
+// belowTLS returns the way to the socket of a connection, below TLS if it speaks that. ok is false where there is none.
+func belowTLS(conn net.Conn) (raw syscall.RawConn, ok bool) {
+	if over, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = over.NetConn()
+	}
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return nil, false
+	}
+	raw, err := sc.SyscallConn()
+	return raw, err == nil
 }
