@@ -42,6 +42,40 @@ func TestEndsOutliveEveryProxy(t *testing.T) {
 	}
 }
 
+// TestEndReachesACopyOutOfPlace: the session's copy is on a node that only stood in for another, and is cut off when the session ends; every proxy is restarted before
+// it returns. Healing puts the tombstone there too, though no copies belong there any more.
+func TestEndReachesACopyOutOfPlace(t *testing.T) {
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
+	with := func(c *Config) { c.Copies = 1 }
+	p := openTier(t, servers, with)
+	k := key("ended")
+	home := int(p.rank(k.storeKey())[0])
+	standIn := 1 - home
+	servers[home].cutOff()
+	p.waitNode(t, home, false)
+	r := rec("1.1", "node1", "a")
+	r.TTL = 0 // no end of its own
+	p.mustSave(t, k, r)
+	servers[home].rejoin()
+	p.waitNode(t, home, true)
+	servers[standIn].cutOff()
+	p.waitNode(t, standIn, false)
+	if err := p.End(t.Context(), k, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	p.Close() // with what it remembered
+
+	fresh := openHealing(t, servers, with)
+	before := fresh.heals(standIn)
+	servers[standIn].rejoin()
+	fresh.wantLookup(t, k, ErrEnded)
+	fresh.waitHealed(t, standIn, before)
+	fresh.Close()
+	servers[home].cutOff()
+	openTier(t, servers, with).wantLookup(t, k, ErrEnded)
+}
+
 // TestEndForgottenByAll: no node took the tombstone, and no proxy is left that remembers it: the session is back.
 func TestEndForgottenByAll(t *testing.T) {
 	t.Parallel()
