@@ -161,7 +161,7 @@ func (c *client) answerHead() {
 	}
 }
 
-// TestHalfClose: a client that has nothing more to send still gets its answers.
+// TestHalfClose: a client that has nothing more to send still gets its answers, also when the proxy has looked meanwhile whether it has gone.
 func TestHalfClose(t *testing.T) {
 	t.Parallel()
 	b, release := held(t)
@@ -172,6 +172,7 @@ func TestHalfClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.waitSeen("/slow", 1)
+	pace(100*time.Millisecond, 3*time.Second, func() bool { return true }) // it looks once a second
 	close(release)
 	c.answer("GET").want(t, 200, "node1")
 	c.answer("GET").want(t, 200, "node1")
