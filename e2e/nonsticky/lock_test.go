@@ -144,7 +144,7 @@ func (c *cluster) abortUnlocks(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {
-		_, err := u.do(ctx, p, http.MethodPost, addTarget("b")+"&ms=5000")
+		_, err := u.do(ctx, p, http.MethodPost, addTarget("b")+"&ms=12000")
 		gone <- err
 	}()
 	c.waitLocked(t, u.base())
@@ -160,7 +160,7 @@ func (c *cluster) abortUnlocks(t *testing.T) {
 }
 
 func (c *cluster) deadHolder(t *testing.T) {
-	lock := []string{`lock = "all"`, `lock_timeout = "60s"`, `lock_expiry = "6s"`}
+	lock := []string{`lock = "all"`, `lock_timeout = "60s"`, `lock_expiry = "12s"`}
 	p1, p2 := c.proxy(t, lock), c.proxy(t, lock)
 	u := begin(t, p1, "a")
 	body, feed := io.Pipe() // never ends
