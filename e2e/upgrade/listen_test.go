@@ -215,7 +215,7 @@ func TestHandOverServesWhoWaits(t *testing.T) {
 	s.wait("ready", 2)
 	for n, c := range waiting {
 		if a, err := c.do("GET", "/", 0); err != nil || a.status != 200 {
-			t.Errorf("connection %d of those that waited: %d %v, wanted 200", n, a.status, err)
+			t.Fatalf("connection %d of those that waited: %d %v, wanted 200", n, a.status, err)
 		}
 	}
 	if err := syscall.Kill(first, syscall.SIGCONT); err != nil {
