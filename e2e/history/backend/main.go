@@ -66,29 +66,33 @@ type counter struct {
 	locks [256]sync.Mutex // by base id
 }
 
-func (c *counter) lock(s *rehydra.Session) *sync.Mutex {
+// lock locks the session and returns what unlocks it.
+func (c *counter) lock(s *rehydra.Session) (unlock func()) {
 	base, _, _ := strings.Cut(s.ID(), ".")
-	return &c.locks[maphash.String(c.seed, base)%uint64(len(c.locks))]
+	mu := &c.locks[maphash.String(c.seed, base)%uint64(len(c.locks))]
+	mu.Lock()
+	return mu.Unlock
 }
 
-func (c *counter) value(w http.ResponseWriter, r *http.Request) {
+// locked calls use with the request's session, locked, which it makes where there is none.
+func (c *counter) locked(w http.ResponseWriter, r *http.Request, use func(*rehydra.Session)) {
 	s, err := rehydra.FromRequest(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	mu := c.lock(s)
-	mu.Lock()
-	defer mu.Unlock()
-	c.answer(w, s, 0, 0, nil)
+	defer c.lock(s)()
+	use(s)
+}
+
+func (c *counter) value(w http.ResponseWriter, r *http.Request) {
+	c.locked(w, r, func(s *rehydra.Session) { c.answer(w, s, 0, 0, nil) })
 }
 
 // logout ends the session; without one there is nothing to end.
 func (c *counter) logout(w http.ResponseWriter, r *http.Request) {
 	if s, ok := rehydra.Existing(r); ok {
-		mu := c.lock(s)
-		mu.Lock()
-		defer mu.Unlock()
+		defer c.lock(s)()
 		s.Invalidate()
 	}
 	fmt.Fprintln(w, `{"value": 0}`)
@@ -101,18 +105,13 @@ func (c *counter) increment(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "cannot read take or size, wanted 20ms and 1000", http.StatusBadRequest)
 		return
 	}
-	s, err := rehydra.FromRequest(r)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	mu := c.lock(s)
-	mu.Lock()
-	defer mu.Unlock()
-	if size > 0 {
-		err = s.Set("ballast", strings.Repeat("x", size))
-	}
-	c.answer(w, s, 1, take, err)
+	c.locked(w, r, func(s *rehydra.Session) {
+		var err error
+		if size > 0 {
+			err = s.Set("ballast", strings.Repeat("x", size))
+		}
+		c.answer(w, s, 1, take, err)
+	})
 }
 
 // answer adds to the counter and writes what it is then.
