@@ -109,14 +109,13 @@ func benchmarkTier(b *testing.B, nodes int) *Tier {
 			_ = server.Process.Kill() // may have ended
 			_ = server.Wait()
 		})
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			if c, err := net.Dial("unix", socket); err == nil {
+		eventually(b, "memcached accepts connections", func() bool {
+			c, err := net.Dial("unix", socket)
+			if err == nil {
 				c.Close()
-				break
-			} else if time.Now().After(deadline) {
-				b.Fatal(err)
 			}
-		}
+			return err == nil
+		})
 		cfg.Kind, cfg.Copies = KindMemcached, nodes
 		cfg.Nodes = append(cfg.Nodes, Node{Name: fmt.Sprint("n", i+1), Address: socket})
 	}

@@ -118,7 +118,7 @@ func freePort(t *testing.T) int {
 }
 
 // eventually polls until ok or ten seconds have passed.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	for !ok() {

@@ -220,7 +220,7 @@ func TestEmbeddedIsBounded(t *testing.T) {
 		s := newEmbedded(100_000, func() time.Duration { return time.Since(start) })
 		mustPut(t, s, "kept", "x", 0, token{})
 		mustPut(t, s, "short", "x", time.Second, token{})
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - 1) // of the bubble's clock, as below
 		wantGet(t, s, "short", "x", nil)
 		time.Sleep(time.Nanosecond)
 		wantGet(t, s, "short", "", errMiss)

@@ -257,7 +257,7 @@ func (b *backends) play(c *backendConn, m *message, ops []op) bool {
 				return false
 			}
 		case "sleep":
-			time.Sleep(o.wait)
+			time.Sleep(o.wait) // the case says for how long the backend does nothing
 		case "silence":
 			b.silence(c, o.wait)
 		case "continue":

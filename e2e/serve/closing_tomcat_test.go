@@ -43,6 +43,7 @@ func TestTomcatEndsKeepAliveAtEachPOST(t *testing.T) {
 				if a.status != 200 {
 					t.Errorf("POST %d of client %d: got %d %q", i, n, a.status, a.body)
 				}
+				// The client's pause: its connection is as old at the next POST as chance has it.
 				time.Sleep(time.Duration(rand.Int64N(int64(3 * keepAlive))))
 			}
 		})
