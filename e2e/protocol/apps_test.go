@@ -50,7 +50,7 @@ func TestOneIDInTwoApps(t *testing.T) {
 			g.get(a+"/x", "MULTI.node1")
 		}
 		g.isCounter("saves", 3)
-		b.down()
+		b.Down()
 		for _, a := range apps {
 			g.get(a+"/y", "MULTI.node1")
 			if state, _ := installed.Load(a); state != "of "+a {
@@ -77,7 +77,7 @@ func TestInstallThatIsLostOnTheWay(t *testing.T) {
 			}
 			return false
 		}
-		m1.down()
+		m1.Down()
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {
@@ -119,7 +119,7 @@ func TestAppThatNobodyHasSeen(t *testing.T) {
 		g := newRigOn(t, nodes, []*backend{b, heir})
 		g.get("/", "UNSEEN.node1")
 		g.get("/", "0000.node2") // its adapter is known from now on
-		b.down()
+		b.Down()
 		heir.forget()
 		g.get("/shop/cart", "UNSEEN.node1")
 		g.get("/", "UNSEEN.node1")

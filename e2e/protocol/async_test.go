@@ -19,7 +19,7 @@ func TestAsyncStoresAfterTheResponse(t *testing.T) {
 			g.get("/add?text=b&how="+how, "ASYNC.node1")
 		}
 		g.wantCounter("saves", 5)
-		m1.down()
+		m1.Down()
 		wantAt(t, g.get("/get", "ASYNC.node1"), m2, "abbb")
 		g.isCounter("unprotected", 0)
 	})
@@ -53,7 +53,7 @@ func TestAsyncKeepsTheNewest(t *testing.T) {
 	if n := nodes[0].Stat(t, "cmd_set") - sets; n > 5 {
 		t.Errorf("%d writes of 9 versions that waited together, wanted only the newest", n)
 	}
-	m1.down()
+	m1.Down()
 	wantAt(t, g.get("/get", "NEW.node1"), m2, "0123456789")
 }
 
@@ -95,7 +95,7 @@ func TestAsyncQueueIsBounded(t *testing.T) {
 	if int(saved+unprotected) != 2*most+sent+1 || unprotected < 1 {
 		t.Errorf("%v changes were saved and %v are unprotected, wanted %d in all", saved, unprotected, 2*most+sent+1)
 	}
-	m1.down()
+	m1.Down()
 	wantAt(t, g.get("/get", fmt.Sprintf("ROOM%d.node1", sent-1)), m2, "old") // what async may lose
 	if unprotected == 1 {                                                    // else the store hung for so long that saves were given up
 		wantAt(t, g.get("/get", waiting+".node1"), m2, "oldnewer")
@@ -112,7 +112,7 @@ func TestAsyncQueueOutlivesSIGTERM(t *testing.T) {
 		g.begin(m1, fmt.Sprintf("TERM%d", i), "x")
 	}
 	g.proxy.Stop(t)
-	m1.down()
+	m1.Down()
 	other := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
 	for i := range 20 {
 		wantAt(t, other.get("/get", fmt.Sprintf("TERM%d.node1", i)), m2, "x")
@@ -132,7 +132,7 @@ func TestAsyncEndOvertakesTheQueue(t *testing.T) {
 		g.get("/logout", base+".node1")
 	}
 	g.proxy.Stop(t)
-	m1.down()
+	m1.Down()
 	other := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
 	for i := range 20 {
 		if r := other.get("/get", fmt.Sprintf("OVER%d.node1", i)); r.body != "no session" {
@@ -159,7 +159,7 @@ func TestReloadKeepsSessions(t *testing.T) {
 			t.Errorf("%d reads after the reload: the proxy forgot that the session is stored", n)
 		}
 		wantAt(t, g.get("/add?text=yyyyyyyyyyyyyyy", "HUP.node1"), m1, "xyyyyyyyyyyyyyyy")
-		m1.down()
+		m1.Down()
 		wantAt(t, g.get("/get", "HUP.node1"), m2, "xyyyyyyyyyyyyyyy")
 		if len(m2.operations()) != 1 {
 			t.Errorf("%d installs, wanted 1: inline_limit is 10 now", len(m2.operations()))

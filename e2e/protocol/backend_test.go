@@ -17,12 +17,13 @@ import (
 
 // backend is a server whose every byte belongs to the test. It keeps its address when it is down.
 type backend struct {
+	*harness.Server // its connections
+
 	t       *testing.T
 	route   string
 	address string
 	handle  func(*call) // answers a request; it may do to the connection what it likes
 	loose   bool        // requests are not held to section 1
-	server  *harness.Server
 
 	mu    sync.Mutex
 	calls []*call
@@ -46,21 +47,9 @@ type call struct {
 func startBackend(t *testing.T, route string, handle func(*call)) *backend {
 	t.Helper()
 	b := &backend{t: t, route: route, handle: handle}
-	b.server = harness.Serve(t, b.serve)
-	b.address = b.server.Address()
+	b.Server = harness.Serve(t, b.serve)
+	b.address = b.Address()
 	return b
-}
-
-// up listens again.
-func (b *backend) up() {
-	b.t.Helper()
-	b.server.Up()
-}
-
-// down is what kill -9 does.
-func (b *backend) down() {
-	b.t.Helper()
-	b.server.Down()
 }
 
 func (b *backend) serve(c *net.TCPConn) {

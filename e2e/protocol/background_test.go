@@ -52,7 +52,7 @@ func TestStopWaitsForReads(t *testing.T) {
 	g.proxy.WaitEvent(t, "draining", harness.Message("draining"))
 	release <- true
 	<-stopped
-	b.down()
+	b.Down()
 	next := newRigOn(t, nodes, []*backend{b, heir})
 	if have, state := next.restored(heir, "STOP.node1"); have != "2.0" || state != "new" {
 		t.Errorf("another backend got %q and %q, wanted what was acknowledged", have, state)

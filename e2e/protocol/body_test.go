@@ -220,7 +220,7 @@ func TestPostAtFailOverRunsOnce(t *testing.T) {
 			g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
 			base := fmt.Sprintf("POST%d", size)
 			g.begin(m1, base, "before ")
-			m1.down()
+			m1.Down()
 			m2.before = func(q *call) bool { // asks in place of the 100, then closes, as Tomcat does
 				if q.get("Expect") != "" && q.have() == "ask" {
 					q.reply(need(q.id()).with("Connection: close"))

@@ -38,15 +38,15 @@ func TestLogoutIsForEver(t *testing.T) {
 					t.Errorf("status %d after the logout", r.status)
 				}
 				heir.forget()
-				b.down()
+				b.Down()
 				if have, state := g.restored(heir, id); have != "gone" || state != "" {
 					t.Errorf("another backend is told %q with %q, wanted gone", have, state)
 				}
 				// A new session under the same id starts over.
-				b.up()
+				b.Up()
 				g.waitBackend(b, true)
 				g.get("/again", id)
-				b.down()
+				b.Down()
 				if have, state := g.restored(heir, id); have != "2.0" || state != "another" {
 					t.Errorf("another backend is told %q with %q, wanted the new session", have, state)
 				}
@@ -81,7 +81,7 @@ func TestRenewedID(t *testing.T) {
 				g := newRigOn(t, nodes, []*backend{b, heir})
 				g.get("/new", "")
 				g.get("/login", before)
-				b.down()
+				b.Down()
 				if have, _ := g.restored(heir, before); have != "gone" {
 					t.Errorf("of the id before the login another backend is told %q, wanted gone", have)
 				}
@@ -106,7 +106,7 @@ func TestNodeThatWasCutOffAtTheLogout(t *testing.T) {
 		g.get("/logout", "CUTOFF.node1")
 		g.waitNode(cut+1, false)
 		nodes[cut].Thaw(t)
-		m1.down()
+		m1.Down()
 		if r := g.get("/get", "CUTOFF.node1"); r.body != "no session" {
 			t.Errorf("node n%d brought %q back", cut+1, r.body)
 		}

@@ -28,9 +28,9 @@ func TestAnswerFromBeforeABackendWasOut(t *testing.T) {
 	slow := make(chan response)
 	go func() { slow <- g.send(query{target: "/slow", cookie: "SLOW.node1"}) }()
 	<-arrived
-	b.server.StopListening()
+	b.StopListening()
 	g.waitBackend(b, false)
-	b.up()
+	b.Up()
 	g.waitBackend(b, true)
 	release <- true
 	if r := <-slow; r.status != 200 || r.err != nil {

@@ -39,10 +39,10 @@ func startLateWriter(t *testing.T, id string, answer reply) *lateWriter {
 // without takes a backend out for as long as f runs: new connections are refused, and what runs on those that are there goes on.
 func (g *rig) without(b *backend, f func()) {
 	g.t.Helper()
-	b.server.StopListening()
+	b.StopListening()
 	g.waitBackend(b, false)
 	f()
-	b.up()
+	b.Up()
 	g.waitBackend(b, true)
 }
 
@@ -82,7 +82,7 @@ func TestLateWriteOfAFormerOwner(t *testing.T) {
 					harness.Eventually(t, "the slow request is at node1", func() bool { return len(w.requests()) == 2 })
 					g.without(w.backend, func() { wantAt(t, g.get("/add?text=second", base+".node2"), m2, "firstsecond") })
 					if deaf {
-						w.server.StopListening()
+						w.StopListening()
 					}
 					close(w.let)
 					wait.Wait()
@@ -96,7 +96,7 @@ func TestLateWriteOfAFormerOwner(t *testing.T) {
 						t.Errorf("status %d, %v, wanted 503, or a visible cut: it was acknowledged", slow.status, slow.err)
 					}
 					wantAt(t, g.get("/get", base+".node2"), m2, "firstsecond")
-					m2.down()
+					m2.Down()
 					heir := startModel(t, "node3")
 					third := newRigOn(t, nodes, []*backend{m2.backend, heir.backend})
 					if nodes != nil { // the embedded store went with its proxy
@@ -149,7 +149,7 @@ func TestTwoProxies(t *testing.T) {
 	wantAt(t, a.get("/add?text=3", "DUO.node1"), m1, "123")
 	a.proxy.Kill(t)
 	wantAt(t, b.get("/add?text=4", "DUO.node1"), m1, "1234")
-	m1.down()
+	m1.Down()
 	wantAt(t, b.get("/get", "DUO.node1"), m2, "1234")
 
 	// A proxy that has just come knows nothing, and must not take the session from its owner.
@@ -173,7 +173,7 @@ func TestTwoProxiesRaceForASession(t *testing.T) {
 	for i := range sessions {
 		rigs[0].begin(m1, fmt.Sprintf("RACE%d", i), "")
 	}
-	m1.down()
+	m1.Down()
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	acknowledged := map[string][]string{} // by base id
@@ -250,7 +250,7 @@ func TestKilledProxy(t *testing.T) {
 	<-ready
 	a.proxy.Kill(t)
 	running.Wait()
-	m1.down()
+	m1.Down()
 	b := newRigOn(t, nodes, backends)
 	r := b.get("/get", id)
 	if n := len(r.body); n < done || n > done+1 || r.header.Get("X-Node") != "node2" {

@@ -70,7 +70,7 @@ func TestStateIsNotSentAgainAfterAnAnswer(t *testing.T) {
 	})
 	g := newRig(t, []*backend{m1.backend, b2})
 	g.begin(m1, "HELD", "x")
-	m1.down()
+	m1.Down()
 	conn := dial(t, g.proxy.Address())
 	defer conn.Close()
 	start := time.Now()
@@ -109,7 +109,7 @@ func TestRestoreIsCountedWhenItHappened(t *testing.T) {
 	g.begin(m1, "COUNT", "")
 	want := strings.Repeat("c", 10_000)
 	ask(t, g.proxy.Address(), 200, query{method: "POST", target: "/add", cookie: "COUNT.node1", body: want})
-	m1.down()
+	m1.Down()
 	harness.Eventually(t, "node2 was tried", func() bool { // whoever is first in turn
 		m3.clear()
 		wantAt(t, g.get("/get", "COUNT.node1"), m3, want)
@@ -189,7 +189,7 @@ func TestRequestThatFailsLeavesTheInstallToOthers(t *testing.T) {
 			}
 			return false
 		}
-		m1.down()
+		m1.Down()
 		m2.forget()
 		add := func(text string) chan response {
 			answer := make(chan response, 1)

@@ -46,14 +46,14 @@ func TestReadingKeepsTheCopiesAlive(t *testing.T) {
 					"read": always(short(same(id, "1.1")).as("304 Not Modified")),
 				})
 				heir := startHeir(t, "node2")
-				heir.down()
+				heir.Down()
 				g := newRigOn(t, nodes, []*backend{b, heir})
 				g.waitBackend(heir, false)
 				g.get("/new", "")
 				until(5*time.Second, func() { g.get("/", fmt.Sprintf(c.id, base)) })
-				heir.up()
+				heir.Up()
 				g.waitBackend(heir, true)
-				b.down()
+				b.Down()
 				if have, state := g.restored(heir, id); have != "2.0" || state != "kept" {
 					t.Errorf("after 5 s of a ttl of 2 s another backend got %q and %q", have, state)
 				}
@@ -76,7 +76,7 @@ func TestTTL(t *testing.T) {
 		for base, ttl := range map[string]string{"SHORT": "1", "ZERO": "0", "LESS": "-1", "YEAR": "31536000", "EON": "999999999999999"} {
 			g.get("/"+base+"?"+ttl, "0000.node1")
 		}
-		b.down()
+		b.Down()
 		want := map[string]string{"ZERO": "2.0", "LESS": "2.0", "YEAR": "2.0", "EON": "2.0"}
 		until(4*time.Second-time.Since(start), func() {}) // memcached counts in whole seconds, and rounds up
 		for _, n := range nodes {                         // whose clock may be late
@@ -121,7 +121,7 @@ func TestSameAfterTheStoreLostItsCopies(t *testing.T) {
 				}
 			}
 			nodes[1].Kill(t)
-			m1.down()
+			m1.Down()
 			wantAt(t, g.get("/get", "BACK.node1"), m2, "kept")
 		})
 	}
@@ -161,7 +161,7 @@ func TestAbortedRequest(t *testing.T) {
 			}
 			harness.Reset(conn)
 			g.get("/", id)
-			b.down()
+			b.Down()
 			if have, state := g.restored(heir, id); have != "2.0" || state != "changed" {
 				t.Errorf("another backend got %q and %q", have, state)
 			}
@@ -196,7 +196,7 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 		if n := len(b.operations()); n != 1 {
 			t.Errorf("%d reads, wanted 1", n)
 		}
-		b.down()
+		b.Down()
 		if have, state := g.restored(heir, "BREAK.node1"); have != "2.0" || state != "changed" {
 			t.Errorf("another backend got %q and %q", have, state)
 		}

@@ -30,7 +30,7 @@ func TestLookupFailure(t *testing.T) {
 						n.Freeze(t)
 					}
 				}
-				m1.down()
+				m1.Down()
 				r := g.send(query{target: "/get", cookie: "FAIL.node1"})
 				if mode == "refuse" {
 					if r.status != 503 || r.header.Get("Retry-After") == "" || m2.runs("/get") != 0 {
@@ -99,7 +99,7 @@ func TestUnknownIDs(t *testing.T) {
 		t.Errorf("20 requests with a guessed id cost %d gets, wanted at most %d", n, most+probes)
 	}
 	g.get("/new?id=GUESS", "GUESS.node1") // from now on it is one
-	m1.down()
+	m1.Down()
 	wantAt(t, g.get("/get", "GUESS.node1"), m2, "")
 	if m2.session("GUESS") == nil {
 		t.Error("a session made under an id that was unknown a moment ago is not found")
@@ -120,7 +120,7 @@ func TestNewestVersionWins(t *testing.T) {
 		nodes[away].Thaw(t)
 		g.waitNode(away+1, true)
 		other := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
-		m1.down()
+		m1.Down()
 		wantAt(t, other.get("/get", "NEWEST.node1"), m2, "olderest")
 	}
 }
@@ -156,7 +156,7 @@ func TestCorruptCopies(t *testing.T) {
 					n.Set(t, keys[0], hurt(value))
 				}
 			}
-			m1.down()
+			m1.Down()
 			wantAt(t, g.get("/get", "HALF.node1"), m2, "one good copy")
 			if r := g.get("/get", "NONE.node1"); r.body != "no session" {
 				t.Errorf("a copy that fails its checks came through as %q", r.body)
@@ -186,7 +186,7 @@ func TestCopyOfAnotherSession(t *testing.T) {
 		}
 		n.Set(t, n.Keys(t, "MALLORY")[0], value)
 	}
-	m1.down()
+	m1.Down()
 	if r := g.get("/get", "MALLORY.node1"); strings.Contains(r.body, "alice") {
 		t.Errorf("a session got another's state: %q", r.body)
 	}
@@ -211,7 +211,7 @@ func TestMemcachedThatComesLater(t *testing.T) {
 	}
 	wantAt(t, g.get("/get", "EARLY.node1"), m1, "e") // nothing changed: it is asked for, and stored
 	g.begin(m1, "LATER", "l")
-	m1.down()
+	m1.Down()
 	wantAt(t, g.get("/get", "EARLY.node1"), m2, "e")
 	wantAt(t, g.get("/get", "LATER.node1"), m2, "l")
 }

@@ -46,7 +46,7 @@ func TestLostFieldsOfTwoAnswersAtOnce(t *testing.T) {
 	if r := receive(t, replayed{conn, io.MultiReader(bytes.NewReader(first), conn)}, time.Now(), "GET"); r.status != 200 || r.err != nil {
 		t.Errorf("status %d, %v", r.status, r.err)
 	}
-	b.down()
+	b.Down()
 	for _, id := range []string{"TWO.node1", "ONE.node1"} {
 		if have, state := g.restored(heir, id); have != "2.0" || state != "read" {
 			t.Errorf("%s: another backend got %q and %q, wanted what was read", id, have, state)
@@ -69,7 +69,7 @@ func TestLostFieldsOfNoSession(t *testing.T) {
 		g.get("/", "")
 	}
 	g.get("/", "ANON.node1")
-	b.down()
+	b.Down()
 	if have, state := g.restored(heir, "ANON.node1"); have != "2.0" || state != "read" {
 		t.Errorf("another backend got %q and %q, wanted what was read", have, state)
 	}
@@ -125,7 +125,7 @@ func TestReportOfAnUpgrade(t *testing.T) {
 			if r.status != 101 {
 				t.Fatalf("status %d, %v", r.status, r.err)
 			}
-			b.down()
+			b.Down()
 			if have, state := g.restored(heir, "WS.node1"); have != "2.0" || state != c.state {
 				t.Errorf("another backend got %q and %q, wanted %q", have, state, c.state)
 			}
@@ -151,7 +151,7 @@ func TestRenewedIdThatIsNotStored(t *testing.T) {
 	}
 	nodes[0].Thaw(t)
 	nodes[1].Thaw(t)
-	b.down()
+	b.Down()
 	harness.Eventually(t, "the nodes answer", func() bool {
 		have, state := g.restored(heir, "BEFORE.node1")
 		if have == "gone" {

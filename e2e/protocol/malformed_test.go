@@ -70,7 +70,7 @@ func TestMalformedReports(t *testing.T) {
 			}
 			g.isCounter("saves", float64(2*len(values)))
 			g.isCounter("unprotected", 0)
-			b.down()
+			b.Down()
 			for name, base := range bases {
 				if have, state := g.restored(heir, base+".node1"); have != "2.0" || state != "asked" {
 					t.Errorf("%s: another backend got %q and %q, wanted what was read", name, have, state)
@@ -127,7 +127,7 @@ func TestReportsThatAreFine(t *testing.T) {
 			heir := startHeir(t, "node2")
 			g := newRig(t, []*backend{b, heir})
 			g.send(query{})
-			b.down()
+			b.Down()
 			if have, state := g.restored(heir, "FINE.node1"); have != "2.0" || state != "fine" {
 				t.Errorf("another backend got %q and %q from %s", have, state, value)
 			}
@@ -163,7 +163,7 @@ func TestStateThatIsTooLarge(t *testing.T) {
 				g.proxy.WaitEvent(t, "a state that is too large", func(e harness.Event) bool {
 					return e.Text("level") == "warn" && strings.Contains(e.Text("message"), "too large")
 				})
-				b.down()
+				b.Down()
 				if have, state := g.restored(heir, id); have != "2.0" || state != "older" {
 					t.Errorf("another backend got %q and %q, wanted the older copy", have, clip(state))
 				}
@@ -185,7 +185,7 @@ func TestStateThatANodeRefuses(t *testing.T) {
 	g.send(query{target: "/new"})
 	g.get("/", "ITEM.node1")
 	g.isCounter("unprotected", 1)
-	b.down()
+	b.Down()
 	if have, state := g.restored(heir, "ITEM.node1"); have != "2.0" || state != "older" {
 		t.Errorf("another backend got %q and %d bytes, wanted the older copy", have, len(state))
 	}

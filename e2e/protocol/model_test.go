@@ -51,9 +51,9 @@ func (m *model) clear() {
 
 // restart is kill -9 and a start with nothing.
 func (m *model) restart() {
-	m.down()
+	m.Down()
 	m.clear()
-	m.up()
+	m.Up()
 }
 
 // session returns a copy of what is kept of a session, nil if nothing.

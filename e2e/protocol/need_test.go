@@ -21,7 +21,7 @@ func TestFailOverRestores(t *testing.T) {
 				text, base := strings.Repeat("z", size), fmt.Sprintf("FO%d", size)
 				g.begin(m1, base, "")
 				ask(t, g.proxy.Address(), 200, query{method: "POST", target: "/add", cookie: base + ".node1", body: text})
-				m1.down()
+				m1.Down()
 				wantAt(t, g.get("/get", base+".node1"), m2, text)
 				wantAt(t, g.get("/get", base+".node2"), m2, text)
 				g.isCounter("restores", 1)
@@ -33,7 +33,7 @@ func TestFailOverRestores(t *testing.T) {
 				m1.restart()
 				g.waitBackend(m1.backend, true)
 				wantAt(t, g.get("/get", base+".node2"), m2, text)
-				m2.down()
+				m2.Down()
 				wantAt(t, g.get("/get", base+".node2"), m1, text)
 				if s := m1.session(base); s.version() != "3.0" {
 					t.Errorf("the second hand-over installed version %s, wanted 3.0", s.version())
@@ -49,19 +49,19 @@ func TestFormerOwnerGetsTheNewState(t *testing.T) {
 		m1, m2 := startModel(t, "node1"), startModel(t, "node2")
 		g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
 		g.begin(m1, "OLD", "1")
-		m1.down() // it is only cut off: its sessions stay
+		m1.Down() // it is only cut off: its sessions stay
 		wantAt(t, g.get("/add?text=2", "OLD.node1"), m2, "12")
-		m1.up()
+		m1.Up()
 		g.waitBackend(m1.backend, true)
 		// The client has lost the new cookie: the id names node1, whose copy is old. The request follows the session.
 		wantAt(t, g.get("/get", "OLD.node1"), m2, "12")
-		m2.down()
+		m2.Down()
 		wantAt(t, g.get("/get", "OLD.node1"), m1, "12")
 		wantAt(t, g.get("/add?text=3", "OLD.node1"), m1, "123")
 		// And node2 is now the former owner.
-		m2.up()
+		m2.Up()
 		g.waitBackend(m2.backend, true)
-		m1.down()
+		m1.Down()
 		wantAt(t, g.get("/get", "OLD.node2"), m2, "123")
 		if s := m2.session("OLD"); s.version() != "4.0" {
 			t.Errorf("node2 holds version %s, wanted 4.0", s.version())
@@ -121,7 +121,7 @@ func TestNeedOfAnEndedSession(t *testing.T) {
 		if q := m1.requests(); q[len(q)-1].have() != "gone" {
 			t.Errorf("Rehydra-Have is %q, wanted gone", q[len(q)-1].have())
 		}
-		m1.down()
+		m1.Down()
 		g.get("/get", "BYE.node1")
 		if q := m2.requests(); q[len(q)-1].have() != "gone" {
 			t.Errorf("Rehydra-Have at node2 is %q, wanted gone", q[len(q)-1].have())
@@ -147,7 +147,7 @@ func TestParallelRequestsShareTheHandOver(t *testing.T) {
 				if c.seen {
 					g.warm(m2)
 				}
-				m1.down()
+				m1.Down()
 				var all sync.WaitGroup
 				var wrong atomic.Int32
 				for i := range 30 {
@@ -203,14 +203,14 @@ func TestStateThatABackendCannotRead(t *testing.T) {
 			text := strings.Repeat("u", size)
 			g.begin(m1, "UNREAD", "")
 			ask(t, g.proxy.Address(), 200, query{method: "POST", target: "/add", cookie: "UNREAD.node1", body: text})
-			m1.down()
-			m3.down()
+			m1.Down()
+			m3.Down()
 			if r := g.get("/get", "UNREAD.node1"); r.body != "no session" {
 				t.Errorf("the answer is %q, wanted one without a session", clip(r.body))
 			}
 			g.wantCounter("lost", 1)
-			m2.down()
-			m3.up()
+			m2.Down()
+			m3.Up()
 			g.waitBackend(m3.backend, true)
 			wantAt(t, g.get("/get", "UNREAD.node1"), m3, text)
 		})
@@ -233,7 +233,7 @@ func TestRefusalOfTheApplicationIsNotAsking(t *testing.T) {
 	}
 	g := newRig(t, []*backend{m1.backend, m2.backend})
 	g.begin(m1, "REFUSED", "text")
-	m1.down()
+	m1.Down()
 	g.waitBackend(m1.backend, false)
 	if r := g.send(query{method: "POST", target: "/add", cookie: "REFUSED.node1", body: "x"}); r.status == 428 || r.err != nil {
 		t.Fatalf("status %d, %v", r.status, r.err)
@@ -344,7 +344,7 @@ func TestInstallAnswers(t *testing.T) {
 			text := strings.Repeat("i", 9000)
 			g.begin(m1, "INST", "")
 			ask(t, g.proxy.Address(), 200, query{method: "POST", target: "/add", cookie: "INST.node1", body: text})
-			m1.down()
+			m1.Down()
 			r := g.get("/get", "INST.node2") // node2 is the first to be asked
 			if r.header.Get("X-Node") != c.node || r.body != text {
 				t.Errorf("answered by %s with %d bytes, wanted %s with the session", r.header.Get("X-Node"), len(r.body), c.node)
@@ -359,7 +359,7 @@ func TestSeveralIDs(t *testing.T) {
 	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
 	g := newRig(t, []*backend{m1.backend, m2.backend})
 	g.begin(m1, "REAL", "mine")
-	m1.down()
+	m1.Down()
 	for _, c := range []struct{ name, target, cookies string }{
 		{"the second cookie", "/get", "JSESSIONID=STALE.node1; JSESSIONID=REAL.node1"},
 		{"the first cookie", "/get", "JSESSIONID=REAL.node1; JSESSIONID=STALE.node1"},
@@ -392,7 +392,7 @@ func TestPathIsNotLookedUpBesideACookie(t *testing.T) {
 	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
 	g := newRig(t, []*backend{m1.backend, m2.backend})
 	g.begin(m1, "REAL", "mine")
-	m1.down()
+	m1.Down()
 	g.get("/get;jsessionid=REAL.node1", "STALE.node1")
 	for _, q := range m2.requests() {
 		if q.id() != "STALE.node1" || q.have() != "ask" && q.have() != "none" {

@@ -147,7 +147,7 @@ func TestEveryReportIsStored(t *testing.T) {
 				if n := len(b.operations()); n != c.reads {
 					t.Errorf("%d reads, wanted %d", n, c.reads)
 				}
-				b.down()
+				b.Down()
 				if have, state := g.restored(heir, id); have != "2.0" || state != c.state {
 					t.Errorf("another backend got version %q and %d bytes, wanted 2.0 and %d: %q", have, len(state), len(c.state), clip(state))
 				}
@@ -192,7 +192,7 @@ func TestAnswersToRead(t *testing.T) {
 				if q := b.operations(); len(q) != 1 || q[0].get("If-None-Match") != `"1.1"` || q[0].id() != id {
 					t.Errorf("%d reads, wanted one of %s with If-None-Match", len(q), id)
 				}
-				b.down()
+				b.Down()
 				// A hand-over that was begun anew has claimed the session once more.
 				claimed := func(have string) bool {
 					return c.have == "2.0" && generation(have) >= 2 && strings.HasSuffix(have, ".0")
@@ -226,7 +226,7 @@ func TestBackendWithoutAnAdapter(t *testing.T) {
 				t.Errorf("%d operations, wanted none", n)
 			}
 			g.isCounter("saves", 0)
-			b.down()
+			b.Down()
 			if have, _ := g.restored(heir, "BARE.node1"); have != "none" {
 				t.Errorf("another backend is told %q, wanted none", have)
 			}
@@ -267,7 +267,7 @@ func TestLostFieldsAreReadOnce(t *testing.T) {
 		if n := len(b.operations()); n != 4 {
 			t.Errorf("%d reads after the adapter was gone, wanted 1", n-3)
 		}
-		b.down()
+		b.Down()
 		for _, base := range []string{"LOST", "FRESH"} {
 			if have, state := g.restored(heir, base+".node1"); have != "2.0" || state != "read "+base+".node1" {
 				t.Errorf("%s: another backend got %q and %q", base, have, state)
@@ -286,7 +286,7 @@ func TestLostFieldsOfAnEndedSession(t *testing.T) {
 	g := newRig(t, []*backend{b, heir})
 	g.get("/new", "")
 	g.get("/", "LOSTEND.node1")
-	b.down()
+	b.Down()
 	if have, _ := g.restored(heir, "LOSTEND.node1"); have != "gone" {
 		t.Errorf("another backend is told %q, wanted gone", have)
 	}
@@ -299,9 +299,9 @@ func TestAdapterIsUnknownAfterBeingOut(t *testing.T) {
 	heir := startHeir(t, "node2")
 	g := newRig(t, []*backend{b, heir})
 	g.send(query{target: "/new"})
-	b.down()
+	b.Down()
 	g.get("/", "OUT.node1")
-	b.up()
+	b.Up()
 	g.waitBackend(b, true)
 	g.get("/", "OUT.node1")
 	if q := b.requests(); len(q) != 2 || q[1].have() == "" {

@@ -153,7 +153,7 @@ func TestLookFirstOnlyWhenNeeded(t *testing.T) {
 		t.Errorf("five plain sticky requests cost %d look-ups, wanted none", now-before)
 	}
 
-	m1.down()
+	m1.Down()
 	wantAt(t, g.get("/get", "SSS.node1"), m2, "a")
 	want("first request to another backend", m2, "ask", "2.0")
 	wantAt(t, g.get("/get", "SSS.node1"), m2, "a")
@@ -176,9 +176,9 @@ func TestLookFirstOnlyWhenNeeded(t *testing.T) {
 	plainAgain(g)
 
 	// node2 was out for a moment but kept its session; it must be asked again, since the session may have moved.
-	m2.down()
+	m2.Down()
 	harness.Eventually(t, "node2 is out", func() bool { return g.send(query{target: "/get", cookie: "SSS.node2"}).status == 503 })
-	m2.up()
+	m2.Up()
 	g.waitBackend(m2.backend, true)
 	wantAt(t, g.get("/get", "SSS.node2"), m2, "a")
 	want("after it was out", m2, "ask", "2.0")
@@ -201,7 +201,7 @@ func TestStateAtTheInlineLimit(t *testing.T) {
 			texts[base] = strings.Repeat("s", size)
 			g.begin(m1, base, texts[base])
 		}
-		m1.down()
+		m1.Down()
 		for base, text := range texts {
 			m2.forget()
 			wantAt(t, g.get("/get", base+".node1"), m2, text)

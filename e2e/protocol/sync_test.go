@@ -153,7 +153,7 @@ func TestOneNodeDown(t *testing.T) {
 	nodes[0].Kill(t)
 	wantAt(t, g.get("/add?text=b", "ONE.node1"), m1, "ab")
 	g.isCounter("unprotected", 1)
-	m1.down()
+	m1.Down()
 	wantAt(t, g.get("/get", "ONE.node1"), m2, "ab")
 
 	// The node comes back empty: what is written now is whole again, and what is only read is mended.
@@ -165,7 +165,7 @@ func TestOneNodeDown(t *testing.T) {
 		return len(nodes[0].Keys(t, "ONE")) == 1
 	})
 	nodes[1].Kill(t)
-	m2.down()
+	m2.Down()
 	m1.restart()
 	g.waitBackend(m1.backend, true)
 	wantAt(t, g.get("/get", "ONE.node2"), m1, "ab")

@@ -17,12 +17,13 @@ import (
 
 // backend is a server whose every byte belongs to the test. It keeps its address when it is down.
 type backend struct {
+	*harness.Server // its connections
+
 	t       *testing.T
 	route   string
 	address string
 	handle  func(*call)
 	stop    context.Context // ends with the test: what handlers may wait for
-	server  *harness.Server
 
 	mu      sync.Mutex
 	targets map[string]int // requests whose head arrived
@@ -47,22 +48,10 @@ func start(t *testing.T, route string, handle func(*call)) *backend {
 	b := &backend{t: t, route: route, handle: handle, targets: make(map[string]int)}
 	var stop context.CancelFunc
 	b.stop, stop = context.WithCancel(context.Background())
-	b.server = harness.Serve(t, b.serve)
-	b.address = b.server.Address()
+	b.Server = harness.Serve(t, b.serve)
+	b.address = b.Address()
 	t.Cleanup(stop)
 	return b
-}
-
-// up listens again.
-func (b *backend) up() {
-	b.t.Helper()
-	b.server.Up()
-}
-
-// down is what kill -9 does.
-func (b *backend) down() {
-	b.t.Helper()
-	b.server.Down()
 }
 
 func (b *backend) serve(c *net.TCPConn) {

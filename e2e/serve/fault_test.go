@@ -106,7 +106,7 @@ func TestOrderOfBackends(t *testing.T) {
 			p.get("/own", "Cookie: JSESSIONID=A."+b.route).want(t, 200, b.route)
 		}
 	}
-	one.down()
+	one.Down()
 	c := dial(t, p.address)
 	c.send("%s", head("POST", "/moved", "Cookie: JSESSIONID=A.node1", "Content-Length: 5")+"hello")
 	c.answer("POST").wantStatus(t, 200)
@@ -121,9 +121,9 @@ func TestOrderOfBackends(t *testing.T) {
 	if attempts := p.waitRequest("/again")["attempts"]; attempts != 1.0 {
 		t.Errorf("%v attempts while the backend is known to be out, wanted 1", attempts)
 	}
-	two.down()
+	two.Down()
 	c.get("/last").want(t, 200, "node3")
-	three.down()
+	three.Down()
 	a := c.get("/none")
 	a.wantStatus(t, 503)
 	if a.header.Get("Retry-After") == "" || a.close {
@@ -147,7 +147,7 @@ func TestBackendComesAndGoes(t *testing.T) {
 	one, two := start(t, "node1", checked), start(t, "node2", nil)
 	p := serve(t, settings{"pool.health": {`path = "/health"`, `interval = "100ms"`, `rise = 3`}}, one, two)
 	p.get("/a", "Cookie: JSESSIONID=A.node1").want(t, 200, "node1")
-	one.down()
+	one.Down()
 	for range 20 {
 		p.get("/b", "Cookie: JSESSIONID=A.node1").want(t, 200, "node2")
 	}
@@ -155,7 +155,7 @@ func TestBackendComesAndGoes(t *testing.T) {
 	for len(healthy) > 0 {
 		<-healthy
 	}
-	one.up()
+	one.Up()
 	p.waitBackend(one, true)
 	if n := len(healthy); n < 3 {
 		t.Errorf("it was back after %d good checks, wanted 3 at least", n)

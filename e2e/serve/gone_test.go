@@ -141,7 +141,7 @@ func TestBackendsOfGoneClientsAreLetGo(t *testing.T) {
 	c.send("%s", head("GET", "/endless"))
 	c.answerHead()
 	c.conn.Close()
-	harness.Eventually(t, "the backend's connection ends", func() bool { return b.server.Open() == 0 })
+	harness.Eventually(t, "the backend's connection ends", func() bool { return b.Open() == 0 })
 	if failure := p.waitRequest("/endless").Text("failure"); failure != "client gone" {
 		t.Errorf("failure is %q, wanted client gone", failure)
 	}

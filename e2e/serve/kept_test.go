@@ -32,7 +32,7 @@ func TestKeptConnectionsThatAreClosed(t *testing.T) {
 				if a := c.post("/", "hello"); a.status != 200 {
 					failed++
 				}
-				harness.Eventually(t, "the connection is closed", func() bool { return b.server.Open() == 0 })
+				harness.Eventually(t, "the connection is closed", func() bool { return b.Open() == 0 })
 			}
 			if failed > fewer {
 				t.Errorf("%d of 50 POSTs failed", failed)
@@ -99,15 +99,15 @@ func TestConnectionsAreKept(t *testing.T) {
 	for range 20 {
 		p.get("/").want(t, 200, "node1")
 	}
-	if n := b.server.Accepted(); n > 2 { // one for the first health check
+	if n := b.Accepted(); n > 2 { // one for the first health check
 		t.Errorf("20 requests used %d connections", n-1)
 	}
 	harness.Eventually(t, "POSTs share connections", func() bool {
-		before := b.server.Accepted()
+		before := b.Accepted()
 		for range 10 {
 			dial(t, p.address).post("/", "hello").want(t, 200, "node1")
 		}
-		return b.server.Accepted() == before
+		return b.Accepted() == before
 	})
 }
 

@@ -92,7 +92,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			t.Errorf("%s answered nothing: %v", route, served)
 		}
 	}
-	harness.Eventually(t, "the connections to a removed backend are closed", func() bool { return three.server.Open() == 0 })
+	harness.Eventually(t, "the connections to a removed backend are closed", func() bool { return three.Open() == 0 })
 	p.terminate()
 }
 

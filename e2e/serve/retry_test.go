@@ -56,8 +56,8 @@ func TestAllBackendsDownAndBack(t *testing.T) {
 	one, two := start(t, "node1", nil), start(t, "node2", nil)
 	p := serve(t, nil, one, two)
 	p.get("/").wantStatus(t, 200)
-	one.down()
-	two.down()
+	one.Down()
+	two.Down()
 	for n := range 20 {
 		c := dial(t, p.address)
 		method := []string{"GET", "POST"}[n%2]
@@ -68,12 +68,12 @@ func TestAllBackendsDownAndBack(t *testing.T) {
 			t.Errorf("%s: 503 without Retry-After", method)
 		}
 	}
-	two.up()
+	two.Up()
 	p.waitBackend(two, true)
 	for range 10 {
 		p.get("/back", "Cookie: JSESSIONID=A.node1").want(t, 200, "node2")
 	}
-	one.up()
+	one.Up()
 	p.waitBackend(one, true)
 	p.get("/back", "Cookie: JSESSIONID=A.node1").want(t, 200, "node1")
 }

@@ -90,10 +90,10 @@ func TestNoSecretInTheLog(t *testing.T) {
 		switch round {
 		case 0:
 			node.Kill(t)
-			one.down()
+			one.Down()
 		case 1:
 			node.Restart(t)
-			one.up()
+			one.Up()
 			p.reload(strings.Replace(s.toml(one, two, app), "first_byte", "first_bite", 1), notReloaded)
 			p.reload(s.toml(one, two, app), reloaded)
 		}
