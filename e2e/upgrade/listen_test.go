@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"rehydra/e2e/harness"
 )
@@ -214,6 +215,9 @@ func TestHandOverServesWhoWaits(t *testing.T) {
 	}
 	s.wait("ready", 2)
 	for n, c := range waiting {
+		if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil { // of the handshake too
+			t.Fatal(err)
+		}
 		if a, err := c.do("GET", "/", 0); err != nil || a.status != 200 {
 			t.Fatalf("connection %d of those that waited: %d %v, wanted 200", n, a.status, err)
 		}
