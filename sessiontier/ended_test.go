@@ -76,6 +76,30 @@ func TestEndReachesACopyOutOfPlace(t *testing.T) {
 	openTier(t, servers, with).wantLookup(t, k, ErrEnded)
 }
 
+// TestEndOfASessionThatNobodySees: its only copy is on a node that is cut off, and the proxy that ends it never knew when it began. The end wins all the same when the
+// node returns.
+func TestEndOfASessionThatNobodySees(t *testing.T) {
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
+	with := func(c *Config) { c.Copies = 1 }
+	p := openTier(t, servers, with)
+	k := key("ended")
+	p.mustSave(t, k, rec("1.1", "node1", "a"))
+	away := int(p.rank(k.storeKey())[0])
+	p.Close()
+	servers[away].cutOff()
+	ender := openTier(t, servers, with)
+	ender.waitNode(t, away, false)
+	if err := ender.End(t.Context(), k, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	ender.Close() // with what it remembered
+	fresh := openTier(t, servers, with)
+	servers[away].rejoin()
+	fresh.waitNode(t, away, true)
+	fresh.wantLookup(t, k, ErrEnded)
+}
+
 // TestEndForgottenByAll: no node took the tombstone, and no proxy is left that remembers it: the session is back.
 func TestEndForgottenByAll(t *testing.T) {
 	t.Parallel()
