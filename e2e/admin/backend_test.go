@@ -1,12 +1,10 @@
 package admin
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"strings"
 	"sync"
 	"testing"
@@ -94,27 +92,19 @@ func shop(w http.ResponseWriter, r *http.Request) {
 type user struct {
 	t      *testing.T
 	proxy  *harness.Proxy
-	client http.Client
+	client *http.Client
 	id     string // of the session, as the last answer set it
 }
 
 func newUser(t *testing.T, p *harness.Proxy) *user {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &user{t: t, proxy: p, client: http.Client{Jar: jar, Transport: transport}}
+	return &user{t: t, proxy: p, client: harness.NewVisitor(t)}
 }
 
 // get sends a request through the proxy and returns the answer's status and body.
 func (u *user) get(path string) (status int, body string) {
 	u.t.Helper()
-	ctx, cancel := context.WithTimeout(u.t.Context(), 10*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+u.proxy.Address()+path, nil)
+	request, err := http.NewRequestWithContext(u.t.Context(), http.MethodGet, "http://"+u.proxy.Address()+path, nil)
 	if err != nil {
 		u.t.Fatal(err)
 	}

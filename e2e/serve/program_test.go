@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,29 +22,11 @@ type program struct {
 	file   string // its configuration
 	cmd    *exec.Cmd
 	exited chan struct{}
-	stderr output
-	stdout output
+	stderr harness.Output
+	stdout harness.Output
 	ready  harness.Event // once it is ready
 
 	address string // the first of its addresses
-}
-
-// output collects what a process writes.
-type output struct {
-	mu   sync.Mutex
-	data bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.data.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.data.String()
 }
 
 // launch runs `rehydra serve` with a configuration and does not wait for anything.

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // TestSlowClients lets slowhttptest attack with 1,000 connections, by headers, bodies and reads that never come to an end, and wants at least 99.9 % of what other
@@ -46,7 +48,7 @@ func TestSlowClients(t *testing.T) {
 		t.Run(attack.name, func(t *testing.T) {
 			all := []string{"-c", fmt.Sprint(connections), "-r", "500", "-i", "2", "-x", "24", "-p", "20", "-l", fmt.Sprint(seconds)}
 			cmd := exec.CommandContext(t.Context(), attacker, append(all, attack.args...)...)
-			var attackOutput output
+			var attackOutput harness.Output
 			cmd.Stdout, cmd.Stderr = &attackOutput, &attackOutput
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -91,7 +90,7 @@ func startPebble(t *testing.T, host, httpPort, tlsPort string) *pebble {
 	p.cmd = exec.Command(binary, "-config", file, "-dnsserver", serveNames(t, host))
 	// By default it waits up to 15 s before each challenge, and refuses one request in twenty.
 	p.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0")
-	log := &output{}
+	log := &harness.Output{}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -126,25 +125,6 @@ func (p *pebble) root(t *testing.T) *x509.CertPool {
 		return nil
 	}
 	return roots
-}
-
-// output collects what a process writes.
-type output struct {
-	mu   sync.Mutex
-	data []byte
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.data = append(o.data, p...)
-	return len(p), nil
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return string(o.data)
 }
 
 // serveNames answers DNS by TCP: every name has this address. It returns where.
