@@ -101,7 +101,7 @@ func (m *Memcached) dial(t testing.TB) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(t.Context(), "tcp", m.address)
 	if err == nil {
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(patience))
 	}
 	return conn, err
 }

@@ -192,7 +192,7 @@ func (p *Proxy) Metrics(t testing.TB) map[string]float64 {
 
 func (p *Proxy) get(t testing.TB, path string) []byte {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.admin+path, nil)
 	if err != nil {

