@@ -9,5 +9,7 @@
 //	p.Metric(t, "rehydra_session_saves_total")
 //	p.WaitEvent(t, harness.Message("backend out"))
 //
+// Backends that a test plays itself, byte for byte or by net/http, are Serve and ServeHTTP.
+//
 // A server that is missing fails the test: nothing is skipped, nothing is played by a mock.
 package harness
