@@ -49,7 +49,7 @@ func writable(r *http.Request) bool {
 		return false
 	}
 	for name, values := range r.Header {
-		if brokenLine(name) || strings.ContainsRune(name, ':') {
+		if brokenName(name) {
 			return false
 		}
 		for _, v := range values {
@@ -62,6 +62,9 @@ func writable(r *http.Request) bool {
 }
 
 func brokenLine(s string) bool { return strings.ContainsAny(s, "\r\n\x00") }
+
+// brokenName is brokenLine for the name of a field, which a colon ends.
+func brokenName(s string) bool { return strings.ContainsAny(s, ":\r\n\x00") }
 
 // appendFraming appends how long the body is. A length that is not that of the stream, or is given twice, stays to be refused.
 func appendFraming(dst []byte, r *http.Request) []byte {

@@ -57,7 +57,7 @@ func (s *Stream) lastChunk() []byte {
 	end := []byte("0\r\n")
 	for name, values := range s.request.Trailer {
 		for _, v := range values {
-			if !brokenLine(name) && !brokenLine(v) {
+			if !brokenName(name) && !brokenLine(v) {
 				end = appendField(end, name, v)
 			}
 		}
