@@ -39,7 +39,7 @@ func (p *pieces) Close() error { return nil }
 func FuzzUpload(f *testing.F) {
 	f.Add([]byte("hello"), uint16(2), false, false, "X-Sum", "1")
 	f.Add([]byte("0\r\n\r\nGET / HTTP/1.1\r\n\r\n"), uint16(1), true, false, "X\r\nY", "1\r\n\r\nGET /")
-	f.Add(bytes.Repeat([]byte("x"), 70000), uint16(50000), false, true, "", "")
+	f.Add(bytes.Repeat([]byte("x"), 70000), uint16(50000), false, true, "X", "1")
 	f.Add([]byte{}, uint16(1), false, false, "X", "a\x00b")
 	f.Add([]byte("0"), uint16(0), false, false, "X:", "a")
 	f.Fuzz(func(t *testing.T, data []byte, size uint16, declared, cut bool, name, value string) {
