@@ -64,13 +64,21 @@ func (x *exchange) tunnel(b *upstream.Backend, c *upstream.Conn) (next bool) {
 }
 
 // closeSide passes an end of stream on. After an error there is nothing to pass
-// on, and both connections end.
+// on, and both connections end, without TLS saying that this was all.
 func closeSide(to, from net.Conn, err error) {
 	if hc, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
 		if hc.CloseWrite() == nil {
 			return
 		}
 	}
-	_ = to.Close() // this wakes the other direction, which ends too
-	_ = from.Close()
+	cutOff(to) // this wakes the other direction, which ends too
+	cutOff(from)
+}
+
+// cutOff closes the transport of a connection.
+func cutOff(c net.Conn) {
+	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = secure.NetConn()
+	}
+	_ = c.Close() // it fails only where nothing is open
 }

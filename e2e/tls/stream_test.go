@@ -87,6 +87,41 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// A client's stream that ends without TLS saying so was cut, by whomever: the tunnel ends as a whole, and nobody takes it for what the client meant to say.
+func TestTunnelThatIsCut(t *testing.T) {
+	for name, test := range map[string]struct {
+		end  func(*tls.Conn) error
+		want string
+	}{
+		"ended": {(*tls.Conn).CloseWrite, "answer"},
+		"cut":   {func(c *tls.Conn) error { return c.NetConn().(*net.TCPConn).CloseWrite() }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := between(t, func(c *tls.Conn, r *bufio.Reader, _ *http.Request) {
+				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+				_, _ = io.ReadAll(r) // to the end, however it comes
+				_, _ = io.WriteString(c, "answer")
+				_ = c.CloseWrite()
+			})
+			if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			r := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil || resp.StatusCode != 101 {
+				t.Fatal(resp, err)
+			}
+			if err := test.end(conn); err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(r)
+			if ne, ok := err.(net.Error); string(got) != test.want || ok && ne.Timeout() {
+				t.Errorf("got %q and %v, wanted %q", got, err, test.want)
+			}
+		})
+	}
+}
+
 // A body that ends with its connection is whole only if TLS says so: one that was cut must not look whole to the client.
 func TestBodyThatIsCut(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
