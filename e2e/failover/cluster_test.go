@@ -49,9 +49,9 @@ func startNodes(t *testing.T, node func(route string) tomcat.Config, session ...
 		s.WaitReady()
 	}
 	// What is tested is what becomes of sessions, not what a loaded machine has time for.
-	session = append([]string{`save_timeout = "10s"`, `restore_timeout = "10s"`}, session...)
+	session = append([]string{`save_timeout = "15s"`, `restore_timeout = "10s"`}, session...)
 	c.proxy = harness.Start(t, harness.Config{
-		Session: session, Store: append(harness.Nodes(c.mem[:]...), `timeout = "2s"`), Pools: []harness.Pool{pool},
+		Session: session, Store: append(harness.Nodes(c.mem[:]...), `timeout = "10s"`), Pools: []harness.Pool{pool},
 	})
 	return c
 }

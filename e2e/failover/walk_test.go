@@ -1,9 +1,11 @@
 package failover
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"rehydra/e2e/harness"
 	"rehydra/e2e/tomcat"
@@ -65,6 +67,7 @@ func TestWalk(t *testing.T) {
 			}{
 				{"PausedNodeReturnsWithAnOldCopy", walkPaused},
 				{"MemcachedThenTomcat", walkMemcached},
+				{"AnswerWaitsForTheCopies", walkWaits},
 				{"LateAndLarge", walkLate},
 				{"CartChangedInPlace", walkCart},
 				{"Logout", walkLogout},
@@ -139,6 +142,46 @@ func walkMemcached(t *testing.T, c *cluster) {
 		m.Restart(c.t) // it outlives this walk
 		c.waitNodesUp(t)
 	}
+}
+
+// While no memcached answers, what the Tomcat has done is not acknowledged. Once it is, the Tomcat may die.
+func walkWaits(t *testing.T, c *cluster) {
+	u := c.user(t)
+	node := u.get("/shop/session?op=set&k=color&v=green").Values["node"]
+	thaw := sync.OnceFunc(func() {
+		for _, m := range c.mem {
+			m.Thaw(t)
+		}
+	})
+	defer thaw()
+	for _, m := range c.mem {
+		m.Freeze(t)
+	}
+	request := "held-" + node
+	answered := make(chan page, 1)
+	go func() {
+		p, err := u.try("POST", "/shop/session?op=count&request="+request, nil)
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- p
+	}()
+	harness.Eventually(t, "the Tomcat has the request", func() bool { return slices.Contains(c.nodes[node].Executed(), request) })
+	select {
+	case p := <-answered:
+		t.Fatalf("answered %d while no copy could be stored", p.status)
+	case <-time.After(500 * time.Millisecond): // the copies have twenty times as long
+	}
+	thaw()
+	before := <-answered
+	if before.status != 200 || before.Values["count"] != "1" {
+		t.Fatalf("answered %d, count %q, wanted 200 and 1", before.status, before.Values["count"])
+	}
+	c.kill(t, node, func() {
+		after := u.get("/shop/session?op=touch")
+		u.same(after, before, "count", "color")
+		u.at(after, harness.OtherOf(node))
+	})
 }
 
 // A session of 200 KB, and one that changes after the answer has begun.
