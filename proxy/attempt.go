@@ -65,6 +65,12 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 			}
 			return x.respond(b, c)
 		}
+		if errors.Is(err, upstream.ErrStale) {
+			_ = c.Close() // it is closed already, or says what nobody asked for
+			b.FoundClosed(c)
+			x.event.attempts-- // nothing was sent
+			continue
+		}
 		r, again := x.missed(b, c, s, err)
 		if !again {
 			return r
@@ -116,9 +122,9 @@ func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, e
 	case fresh:
 		c, err = b.AcquireFresh()
 	case idempotent(x.req.Method) && x.body.whole():
-		c, err = b.Acquire(time.Now())
+		c, err = b.Acquire(time.Now(), upstream.LookAsking)
 	default: // it could not be sent again
-		c, err = b.AcquireSure(time.Now())
+		c, err = b.AcquireSure(time.Now(), upstream.Look(!x.body.whole()))
 	}
 	if err != nil {
 		reportConnect(b, err)
@@ -182,7 +188,7 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 		x.toBackend = append(x.toBackend, u.kept...)
 	}
 	x.event.sentAt = time.Now()
-	n, err := c.Write(x.toBackend)
+	n, err := x.send(c, whole, t.FirstByte)
 	s.bytes = n > 0
 	if err != nil && n == 0 {
 		return s, err
@@ -192,8 +198,7 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 	switch {
 	case err != nil:
 		c.SetReadTimeout(earlyAnswer)
-	case whole:
-		c.SetReadTimeout(t.FirstByte)
+	case whole: // send has set its limit
 	case u.expects:
 		c.SetReadTimeout(expectWait)
 	default:
@@ -206,6 +211,15 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 		b.ReportAnswer()
 	}
 	return s, err
+}
+
+// send sends what is in x.toBackend. Where that is the whole request, it waits for the answer too.
+func (x *exchange) send(c *upstream.Conn, whole bool, firstByte time.Duration) (n int, err error) {
+	if !whole {
+		return c.Write(x.toBackend)
+	}
+	c.SetReadTimeout(firstByte)
+	return c.Ask(x.toBackend)
 }
 
 // awaitFinal reads heads until the final one, which stays in x.resp. answered

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rehydra/proxy/http2front"
+	"rehydra/proxy/socket"
 	"rehydra/proxy/upstream"
 )
 
@@ -28,8 +29,9 @@ type client struct {
 
 	r     *bufio.Reader // nil while it waits for a request
 	rest  rest
-	peer  netip.Addr // who is on the other side, or was before a proxy that told us so by a PROXY header
-	addr  string     // the same without port, for X-Forwarded-For and the log
+	calls *socket.Calls // write an answer; nil: the connection does, which may be TLS's or a stream's
+	peer  netip.Addr    // who is on the other side, or was before a proxy that told us so by a PROXY header
+	addr  string        // the same without port, for X-Forwarded-For and the log
 	state atomic.Int32
 	read  rolling
 	write rolling
@@ -104,7 +106,7 @@ func (c *client) protocol() string {
 func (c *client) Read(p []byte) (n int, err error) {
 	switch {
 	case c.rest.direct:
-		n, err = c.rest.readDirect(p)
+		n, err = socket.Receive(c.rest.fd, p)
 	case c.tls != nil:
 		n, err = c.conn.Read(p)
 	default:
@@ -146,12 +148,19 @@ func (c *client) writeRaw(p []byte) (written int, err error) {
 				}
 			}
 		}
-		n, err := c.raw.Write(p[written:])
+		n, err := c.writeOnce(p[written:])
 		written += n
 		if err == nil || c.write.limit == 0 || !isTimeout(err) || stall.Over(c.raw, n) {
 			return written, err
 		}
 	}
+}
+
+func (c *client) writeOnce(p []byte) (int, error) {
+	if c.calls == nil {
+		return c.raw.Write(p)
+	}
+	return c.calls.Write(c.rest.raw, p)
 }
 
 // setReadLimit lets each read from now on wait for d.

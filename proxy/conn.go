@@ -23,13 +23,16 @@ func (c *client) loop(s *Server) {
 		}
 		x := s.exchanges.Get().(*exchange)
 		x.c = c
+		if c.rest.raw != nil {
+			c.calls = &x.calls
+		}
 		if !x.readHead() || !x.answer() {
 			if x.lingers {
 				c.linger() // not before the request is over: its answer is out
 			}
 			return // and nobody has x again: after a panic something may still use it
 		}
-		x.c = nil
+		x.c, c.calls = nil, nil
 		s.exchanges.Put(x)
 		c.setReadLimit(s.limits.KeepAliveTimeout)
 		c.used.Store(time.Now().UnixNano()) // idle from now: the client may still be reading

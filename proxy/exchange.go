@@ -7,6 +7,7 @@ import (
 	"rehydra/jvmroute"
 	"rehydra/proxy/http1"
 	"rehydra/proxy/session"
+	"rehydra/proxy/socket"
 	"rehydra/proxy/upstream"
 )
 
@@ -38,6 +39,7 @@ type exchange struct {
 	respCopy     []byte
 	reply        http1.Body
 	coding       coding
+	calls        socket.Calls
 	out          []byte // bytes for the client that were not written yet
 	outBuffer    *[]byte
 	toBackend    []byte // the head for the backend

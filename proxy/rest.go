@@ -3,7 +3,6 @@ package proxy
 import (
 	"bufio"
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -15,7 +14,7 @@ import (
 type rest struct {
 	raw    syscall.RawConn // nil: it waits with its buffer, as one that speaks TLS does
 	look   func(fd uintptr) bool
-	fd     int
+	fd     uintptr
 	direct bool // Read is called by look, and must not wait
 	err    error
 }
@@ -34,7 +33,7 @@ func (c *client) prepareRest(readers *sync.Pool) {
 	c.rest.look = func(fd uintptr) bool { // made once, so that waiting does not allocate
 		c.r = readers.Get().(*bufio.Reader)
 		c.r.Reset(c)
-		c.rest.fd, c.rest.direct = int(fd), true
+		c.rest.fd, c.rest.direct = fd, true
 		_, err := c.r.Peek(1)
 		c.rest.direct = false
 		if errors.Is(err, syscall.EAGAIN) {
@@ -82,20 +81,4 @@ func (c *client) await(readers *sync.Pool) error {
 		return err
 	}
 	return c.rest.err
-}
-
-// readDirect reads what has arrived: EAGAIN where nothing has.
-func (r *rest) readDirect(p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(r.fd, p)
-		switch {
-		case err == syscall.EINTR:
-		case err != nil:
-			return 0, err
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
 }

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"rehydra/proxy/socket"
 )
 
 // readBuffer is the size of a connection's reader, in bytes. Reads of a larger body go past it. A page of 16 KiB comes in one read and goes out in
@@ -47,10 +47,10 @@ type Conn struct {
 	read    deadline
 	write   deadline
 
-	raw   syscall.RawConn
-	look  func(fd uintptr) // made once, so that looking does not allocate
-	poll  [1]unix.PollFd
-	quiet bool // what look saw
+	raw    syscall.RawConn
+	calls  socket.Calls
+	unseen bool  // nobody has looked whether it is open and silent
+	late   error // why Ask gave up waiting, for the next read
 }
 
 // newConn takes over an open connection.
@@ -65,7 +65,6 @@ func newConn(nc net.Conn, backend *shared, epoch uint64) (*Conn, error) {
 	if c.raw, err = sc.SyscallConn(); err != nil {
 		return nil, fmt.Errorf("cannot look at a connection: %w", err)
 	}
-	c.look = func(fd uintptr) { c.quiet = silent(fd, &c.poll) }
 	return c, nil
 }
 
@@ -113,10 +112,43 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 	return n, err
 }
 
+// Ask is Write, by the goroutine that reads, for a request after which nothing but its answer can come: it also waits for that, within the
+// read time-out, and spares the first read a look in vain. That the time is over is told by the next read. ErrStale: the connection was kept, and is
+// not of use any more.
+func (c *Conn) Ask(p []byte) (written int, err error) {
+	if c.secured != nil {
+		return c.Write(p)
+	}
+	c.write.roll()
+	c.read.roll()
+	unseen := c.unseen
+	c.unseen = false
+	written, c.late, err = c.calls.Ask(c.raw, p, unseen)
+	if unseen && (errors.Is(err, socket.ErrNotSilent) || errors.Is(err, net.ErrClosed)) {
+		c.backend.stale.Add(1)
+		err = ErrStale
+	}
+	c.written += uint64(written)
+	switch {
+	case err != nil:
+		c.note(err)
+		return written, err
+	case written < len(p):
+		more, err := c.writeRaw(p[written:])
+		return written + more, err
+	}
+	return written, nil
+}
+
 // readRaw reads from the connection below TLS, or without it.
 func (c *Conn) readRaw(p []byte) (int, error) {
+	if err := c.late; err != nil {
+		c.late = nil
+		c.note(err)
+		return 0, err
+	}
 	c.read.roll()
-	n, err := c.net.Read(p)
+	n, err := c.calls.Read(c.raw, p)
 	if err != nil {
 		c.note(err)
 	}
@@ -127,7 +159,7 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 func (c *Conn) writeRaw(p []byte) (written int, err error) {
 	for stall := (Stall{}); ; {
 		c.write.roll()
-		n, err := c.net.Write(p[written:])
+		n, err := c.calls.Write(c.raw, p[written:])
 		written += n
 		c.written += uint64(n)
 		if err == nil {
@@ -167,11 +199,7 @@ func (c *Conn) usable() bool {
 	if c.secured != nil && !c.secured.silent() {
 		return false
 	}
-	c.quiet = false
-	if err := c.raw.Control(c.look); err != nil {
-		return false
-	}
-	return c.quiet
+	return c.calls.Silent(c.raw)
 }
 
 // deadline is one direction's rolling deadline.

@@ -13,7 +13,7 @@ import (
 
 func acquire(t testing.TB, b *Backend) *Conn {
 	t.Helper()
-	c, err := b.Acquire(time.Now())
+	c, err := b.Acquire(time.Now(), LookNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,23 +76,35 @@ func TestUnusableIdleConnections(t *testing.T) {
 		{"surplus bytes", func(_ *Conn, s net.Conn) { _, _ = s.Write([]byte("HTTP/1.1 200 OK\r\n")) }},
 		{"closed here", func(c *Conn, _ net.Conn) { c.net.Close() }},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			accepted := make(chan net.Conn, 2)
-			s := serve(t, "127.0.0.1:0", func(c net.Conn) { accepted <- c; hold(c) })
-			b := onePool(t, s.addr, Timeouts{})
-			c := acquire(t, b)
-			b.Release(c, time.Now())
-			tc.do(c, <-accepted)
-			eventually(t, "the look sees it", func() bool { return !c.usable() })
-			fresh := acquire(t, b)
-			defer fresh.Close()
-			if fresh == c || fresh.Reused {
-				t.Error("the connection was reused")
-			}
-			if st := b.Stats(); st.Stale != 1 || st.Open != 1 {
-				t.Errorf("stats %+v, want 1 stale, 1 open", st)
-			}
-		})
+		for when, look := range map[string]Look{"looked at": LookNow, "asked": LookAsking} {
+			t.Run(tc.name+", "+when, func(t *testing.T) {
+				accepted := make(chan net.Conn, 2)
+				s := serve(t, "127.0.0.1:0", func(c net.Conn) { accepted <- c; hold(c) })
+				b := onePool(t, s.addr, Timeouts{})
+				c := acquire(t, b)
+				b.Release(c, time.Now())
+				tc.do(c, <-accepted)
+				eventually(t, "the look sees it", func() bool { return !c.usable() })
+				fresh, err := b.Acquire(time.Now(), look)
+				if err == nil && fresh == c && look == LookAsking { // else the watch was there first
+					if n, err := c.Ask([]byte("request")); n != 0 || !errors.Is(err, ErrStale) {
+						t.Errorf("asked %d bytes, %v, wanted %v", n, err, ErrStale)
+					}
+					c.Close()
+					fresh, err = b.Acquire(time.Now(), look)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer fresh.Close()
+				if fresh == c || fresh.Reused {
+					t.Error("the connection was reused")
+				}
+				if st := b.Stats(); st.Stale != 1 || st.Open != 1 {
+					t.Errorf("stats %+v, want 1 stale, 1 open", st)
+				}
+			})
+		}
 	}
 }
 
@@ -192,11 +204,11 @@ func TestKeepAlive(t *testing.T) {
 	if n := b.shared.idle.reap(start.Add(400 * time.Millisecond)); n != 1 || !one.closed.Load() {
 		t.Errorf("%d reaped, want the first", n)
 	}
-	c, err := b.Acquire(start.Add(2100 * time.Millisecond))
+	c, err := b.Acquire(start.Add(2100*time.Millisecond), LookNow)
 	if err != nil || c != three {
 		t.Fatalf("got %p, %v; want the one that is young enough", c, err)
 	}
-	fresh, err := b.Acquire(start.Add(2100 * time.Millisecond))
+	fresh, err := b.Acquire(start.Add(2100*time.Millisecond), LookNow)
 	if err != nil || fresh.Reused || !two.closed.Load() {
 		t.Errorf("got %+v, %v; want a fresh one and the old one closed", fresh, err)
 	}
@@ -217,7 +229,7 @@ func TestTableReaps(t *testing.T) {
 func TestConnectErrors(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		addr := freeAddress(t)
-		_, err := onePool(t, addr, Timeouts{}).Acquire(time.Now())
+		_, err := onePool(t, addr, Timeouts{}).Acquire(time.Now(), LookNow)
 		var ce *ConnectError
 		if !errors.As(err, &ce) || !ce.Refused || ce.Timeout || ce.Local || ce.Address != addr {
 			t.Fatalf("error %+v, want refused", ce)
@@ -228,7 +240,7 @@ func TestConnectErrors(t *testing.T) {
 	})
 	t.Run("timeout", func(t *testing.T) {
 		s := fullBacklog(t)
-		_, err := onePool(t, s, Timeouts{Connect: 50 * time.Millisecond}).Acquire(time.Now())
+		_, err := onePool(t, s, Timeouts{Connect: 50 * time.Millisecond}).Acquire(time.Now(), LookNow)
 		var ce *ConnectError
 		if !errors.As(err, &ce) || !ce.Timeout || ce.Refused || ce.Local {
 			t.Fatalf("error %v, want a time-out", err)

@@ -170,14 +170,24 @@ func closeAll(conns []*Conn) {
 	}
 }
 
-// Acquire returns a connection for one request: an idle one that is younger than the keep-alive time and that a look finds open and
-// silent, otherwise a new one. now is the current time. Its reads wait for the pool's FirstByte, its writes for Idle, until its user
+// Look says when a kept connection is found open and silent, as it must be to be used: the backend may have closed it, or have said something
+// that nobody asked for.
+type Look bool
+
+const (
+	// LookNow is before the connection is lent.
+	LookNow Look = true
+	// LookAsking leaves it to Conn.Ask, which is all that may be done first with such a connection.
+	LookAsking Look = false
+)
+
+// Acquire returns a connection for one request: an idle one that is younger than the keep-alive time, and looked at, otherwise a new one. now is the current time. Its reads wait for the pool's FirstByte, its writes for Idle, until its user
 // sets other time-outs. The error is a *ConnectError.
-func (b *Backend) Acquire(now time.Time) (*Conn, error) {
+func (b *Backend) Acquire(now time.Time, look Look) (*Conn, error) {
 	for {
 		if c := b.shared.idle.pop(); c == nil {
 			return b.AcquireFresh()
-		} else if b.reuse(c, now) {
+		} else if b.reuse(c, now, look) {
 			return c, nil
 		}
 	}
@@ -185,7 +195,7 @@ func (b *Backend) Acquire(now time.Time) (*Conn, error) {
 
 // AcquireSure is Acquire for a request that cannot be sent twice: an idle connection is used only as long as the backend, by all that was
 // seen of it, does not come to close it meanwhile.
-func (b *Backend) AcquireSure(now time.Time) (*Conn, error) {
+func (b *Backend) AcquireSure(now time.Time, look Look) (*Conn, error) {
 	for {
 		c, dead := b.shared.idle.popYoung(now)
 		switch {
@@ -194,18 +204,19 @@ func (b *Backend) AcquireSure(now time.Time) (*Conn, error) {
 			_ = dead.Close() // the backend closed it, and nobody waits for it
 		case c == nil:
 			return b.AcquireFresh()
-		case b.reuse(c, now):
+		case b.reuse(c, now, look):
 			return c, nil
 		}
 	}
 }
 
 // reuse lends an idle connection, or closes one that is of no use any more.
-func (b *Backend) reuse(c *Conn, now time.Time) bool {
+func (b *Backend) reuse(c *Conn, now time.Time, look Look) bool {
 	s := b.shared
 	c.idleFor = now.Sub(c.usedAt)
 	old := c.epoch != s.epoch.Load() || !b.made(c) || c.idleFor > b.pool.cfg.Timeouts.KeepAlive
-	if old || !c.usable() {
+	c.unseen = look == LookAsking && c.secured == nil // Ask can do no more than write in TLS
+	if old || !c.unseen && !c.usable() {
 		if !old {
 			s.idle.foundClosed(c.idleFor, now)
 		}

@@ -14,6 +14,9 @@ var ErrNoBackend = errors.New("no backend of the pool can be used")
 // ErrForced is what Choose returns when the session's own backend cannot be used and the pool has Force set.
 var ErrForced = errors.New("the session's backend is out and the pool forbids moving it")
 
+// ErrStale is what Conn.Ask returns for a kept connection that the backend has closed, or on which it has said what nobody asked for. Nothing was sent.
+var ErrStale = errors.New("the kept connection is not of use any more")
+
 // ConnectError says why no connection to a backend was made. Nothing was sent: any request may go elsewhere.
 type ConnectError struct {
 	Address string

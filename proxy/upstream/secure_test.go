@@ -127,7 +127,7 @@ func TestSecureSurplus(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Everything that was sent at once is there before it is read, so that TLS reads past the answer.
-			eventually(t, "it has arrived", func() bool { return !func() bool { c.quiet = false; _ = c.raw.Control(c.look); return c.quiet }() })
+			eventually(t, "it has arrived", func() bool { return !c.calls.Silent(c.raw) })
 			got := make([]byte, 7)
 			if _, err := io.ReadFull(bufio.NewReaderSize(onlyRead{c}, 7), got); err != nil || string(got) != "answer1" {
 				t.Fatalf("got %q, %v", got, err)
@@ -197,7 +197,7 @@ func TestWhomABackendMustBe(t *testing.T) {
 			}
 			s := serve(t, "127.0.0.1:0", handle)
 			b := secureBackend(t, authority, s.addr, Timeouts{})
-			_, err := b.Acquire(time.Now())
+			_, err := b.Acquire(time.Now(), LookNow)
 			var ce *ConnectError
 			if !errors.As(err, &ce) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, wanted a ConnectError with %q", err, test.want)
@@ -216,7 +216,7 @@ func TestWhomABackendMustBe(t *testing.T) {
 func TestHandshakeThatHangs(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", hold)
 	b := secureBackend(t, harness.NewAuthority(t), s.addr, Timeouts{Connect: 50 * time.Millisecond})
-	_, err := b.Acquire(time.Now())
+	_, err := b.Acquire(time.Now(), LookNow)
 	var ce *ConnectError
 	if !errors.As(err, &ce) || !ce.Timeout {
 		t.Errorf("got %v, wanted a ConnectError with Timeout", err)

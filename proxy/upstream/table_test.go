@@ -134,7 +134,7 @@ func TestDescriptors(t *testing.T) {
 		for _, c := range conns[1:6] {
 			b.Release(c, time.Now())
 		}
-		if _, err := tab.Pools()[0].Backends()[1].Acquire(time.Now()); err == nil {
+		if _, err := tab.Pools()[0].Backends()[1].Acquire(time.Now(), LookNow); err == nil {
 			t.Fatal("connected to nobody")
 		}
 		tab.Close()
