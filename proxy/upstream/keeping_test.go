@@ -127,7 +127,7 @@ func TestAcquireSureLooks(t *testing.T) {
 	now := time.Now()
 	b.Release(old, now)
 	b.Release(young, now.Add(30*time.Second))
-	c, err := b.AcquireSure(now.Add(40 * time.Second), LookNow)
+	c, err := b.AcquireSure(now.Add(40*time.Second), LookNow)
 	if err != nil {
 		t.Fatal(err)
 	}
