@@ -52,13 +52,16 @@ func (s *Server) await(stop <-chan struct{}) bool {
 	}
 	s.counts.waited.Add(1)
 	for {
-		s.reclaim()
+		pause := roomPause
+		if s.reclaim() {
+			pause = reclaimable // its place is free as soon as its goroutine has seen that: no second one need go for it
+		}
 		select {
 		case w.slots <- struct{}{}:
 			return true
 		case <-stop:
 			return false
-		case <-time.After(roomPause):
+		case <-time.After(pause):
 		}
 	}
 }

