@@ -91,15 +91,18 @@ func TestUpgrade(t *testing.T) {
 func TestTunnelThatIsCut(t *testing.T) {
 	for name, test := range map[string]struct {
 		end  func(*tls.Conn) error
+		said bool // the backend is told that this was all
 		want string
 	}{
-		"ended": {(*tls.Conn).CloseWrite, "answer"},
-		"cut":   {func(c *tls.Conn) error { return c.NetConn().(*net.TCPConn).CloseWrite() }, ""},
+		"ended": {(*tls.Conn).CloseWrite, true, "answer"},
+		"cut":   {func(c *tls.Conn) error { return c.NetConn().(*net.TCPConn).CloseWrite() }, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn := between(t, func(c *tls.Conn, r *bufio.Reader, _ *http.Request) {
+			said := make(chan bool, 1)
+			conn := between(t, func(c *tls.Conn, _ *bufio.Reader, _ *http.Request) {
 				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-				_, _ = io.ReadAll(r) // to the end, however it comes
+				alert, _ := io.ReadAll(c.NetConn()) // to the end, however it comes; nothing else was sent
+				said <- len(alert) > 0
 				_, _ = io.WriteString(c, "answer")
 				_ = c.CloseWrite()
 			})
@@ -117,6 +120,9 @@ func TestTunnelThatIsCut(t *testing.T) {
 			got, err := io.ReadAll(r)
 			if ne, ok := err.(net.Error); string(got) != test.want || ok && ne.Timeout() {
 				t.Errorf("got %q and %v, wanted %q", got, err, test.want)
+			}
+			if got := <-said; got != test.said {
+				t.Errorf("the backend was told that this was all: %v, wanted %v", got, test.said)
 			}
 		})
 	}
