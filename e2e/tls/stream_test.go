@@ -101,8 +101,8 @@ func TestTunnelThatIsCut(t *testing.T) {
 			said := make(chan bool, 1)
 			conn := between(t, func(c *tls.Conn, _ *bufio.Reader, _ *http.Request) {
 				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-				alert, _ := io.ReadAll(c.NetConn()) // to the end, however it comes; nothing else was sent
-				said <- len(alert) > 0
+				alert, _ := c.NetConn().Read(make([]byte, 100)) // or the end, however it comes; nothing else was sent
+				said <- alert > 0
 				_, _ = io.WriteString(c, "answer")
 				_ = c.CloseWrite()
 			})
