@@ -84,7 +84,8 @@ func (l *idleList) popYoung(now time.Time) (c, dead *Conn) {
 		}
 		l.keeping.open(age)
 	}
-	if now.Sub(l.conns[n-1].usedAt) > l.keeping.safe(now) {
+	// A negative age is that of one that was given back after now: by how much now has passed since, nobody knows.
+	if age := now.Sub(l.conns[n-1].usedAt); age < 0 || age >= l.keeping.safe(now) {
 		return nil, nil
 	}
 	return l.take(), nil

@@ -64,6 +64,11 @@ func TestAcquireSure(t *testing.T) {
 	now := time.Now()
 	one := sure(now)
 	b.Release(one, now)
+	for _, ago := range []time.Duration{0, time.Second} { // the caller's clock was read before the release
+		if c := sure(now.Add(-ago)); c == one {
+			t.Errorf("nothing was seen open for any time, and the connection was taken, released %v later", ago)
+		}
+	}
 	two := sure(now.Add(4 * time.Second))
 	if two == one {
 		t.Error("nothing was seen open for longer, and the connection was taken")
