@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"rehydra/proxy/http2front"
@@ -27,11 +28,13 @@ type client struct {
 	// tlsFields tell a backend of TLS; nil without it.
 	tlsFields []byte
 
-	r     *bufio.Reader // nil while it waits for a request
-	rest  rest
-	calls *socket.Calls // write an answer; nil: the connection does, which may be TLS's or a stream's
-	peer  netip.Addr    // who is on the other side, or was before a proxy that told us so by a PROXY header
-	addr  string        // the same without port, for X-Forwarded-For and the log
+	r    *bufio.Reader // nil while it waits for a request
+	rest rest
+	// calls write to the transport, and with TLS read from it too. Without TLS they are lent for one request; nil: the transport does it itself.
+	calls *socket.Calls
+	sock  syscall.RawConn // the transport for calls
+	peer  netip.Addr      // who is on the other side, or was before a proxy that told us so by a PROXY header
+	addr  string          // the same without port, for X-Forwarded-For and the log
 	state atomic.Int32
 	read  rolling
 	write rolling
@@ -134,6 +137,9 @@ func (c *client) readRaw(p []byte) (int, error) {
 			}
 		}
 	}
+	if c.tls != nil && c.calls != nil {
+		return c.calls.Read(c.sock, p)
+	}
 	return c.raw.Read(p)
 }
 
@@ -160,7 +166,7 @@ func (c *client) writeOnce(p []byte) (int, error) {
 	if c.calls == nil {
 		return c.raw.Write(p)
 	}
-	return c.calls.Write(c.rest.raw, p)
+	return c.calls.Write(c.sock, p)
 }
 
 // setReadLimit lets each read from now on wait for d.

@@ -32,7 +32,10 @@ func (c *client) loop(s *Server) {
 			}
 			return // and nobody has x again: after a panic something may still use it
 		}
-		x.c, c.calls = nil, nil
+		x.c = nil
+		if c.rest.raw != nil {
+			c.calls = nil
+		}
 		s.exchanges.Put(x)
 		c.setReadLimit(s.limits.KeepAliveTimeout)
 		c.used.Store(time.Now().UnixNano()) // idle from now: the client may still be reading

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
+	"rehydra/proxy/socket"
 	"rehydra/proxy/tlsfront"
 	"rehydra/proxy/upstream"
 )
@@ -99,6 +100,9 @@ func (c *client) handshake(ctx context.Context, config *tls.Config) error {
 		return err
 	}
 	state := conn.ConnectionState()
+	if raw, err := w.SyscallConn(); err == nil {
+		c.calls, c.sock = new(socket.Calls), raw // before anybody else has c
+	}
 	c.conn, c.tls = conn, &state
 	c.tlsFields = tlsfront.AppendFields(nil, &state)
 	return nil

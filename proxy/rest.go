@@ -29,7 +29,7 @@ func (c *client) prepareRest(readers *sync.Pool) {
 	if err != nil {
 		return
 	}
-	c.rest.raw = raw
+	c.rest.raw, c.sock = raw, raw
 	c.rest.look = func(fd uintptr) bool { // made once, so that waiting does not allocate
 		c.r = readers.Get().(*bufio.Reader)
 		c.r.Reset(c)
