@@ -14,6 +14,6 @@
 //
 // The parts that stand on their own are packages below it: http1 (messages),
 // upstream (pools, backends, connections to them), session (the session
-// protocol), tlsfront (certificates) and http2front (HTTP/2). The package does not know where copies of sessions are kept;
-// whoever puts the program together hands it a session.Store.
+// protocol), socket (system calls), tlsfront (certificates) and http2front (HTTP/2). The package does not know where copies of
+// sessions are kept; whoever puts the program together hands it a session.Store.
 package proxy
