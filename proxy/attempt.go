@@ -65,8 +65,7 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 			}
 			return x.respond(b, c)
 		}
-		if errors.Is(err, upstream.ErrStale) {
-			_ = c.Close() // it is closed already, or says what nobody asked for
+		if errors.Is(err, upstream.ErrStale) && !x.abandoned() {
 			b.FoundClosed(c)
 			x.event.attempts-- // nothing was sent
 			continue

@@ -29,7 +29,7 @@ func Receive(fd uintptr, p []byte) (int, error) {
 // not be copied once it was used.
 type Calls struct {
 	in, out          progress
-	asked, unseen    bool
+	asked            bool
 	read, write, ask func(fd uintptr) (done bool)
 	look             func(fd uintptr)
 	silent           bool
@@ -111,17 +111,17 @@ func (c *Calls) send(fd uintptr) (ok bool) {
 // ErrNotSilent is what Ask returns where there was something to read, or an end, before the question.
 var ErrNotSilent = errors.New("there is something to read before the question")
 
-// Ask writes p as Write does and then waits until there is something to read, or nothing can come any more. It does not look before: after a question
-// the answer is never there yet. n and err are those of writing; where there was no room for all of p, n is less, nothing is waited for, and Write is
-// to go on. late is why the wait was given up, the read deadline as a rule. look has it look first whether the connection is open and silent:
-// ErrNotSilent where it is not, and nothing is written.
+// Ask looks whether the connection is open and silent, writes p as Write does, and waits until there is something to read, or nothing can come any
+// more. ErrNotSilent: nothing was written. n and err are those of writing; where there was no room for all of p, n is less, nothing is
+// waited for, and Write is to go on. late is why the wait was given up, the read deadline as a rule.
 //
-// The wait begins before the first byte is written (RawConn.Read forgets what the poller has seen before), so that no answer is missed.
-func (c *Calls) Ask(raw syscall.RawConn, p []byte, look bool) (n int, late, err error) {
+// The wait begins before the look: RawConn.Read forgets what the poller saw before, and what comes later it is told. So nothing is missed although
+// nobody reads in vain.
+func (c *Calls) Ask(raw syscall.RawConn, p []byte) (n int, late, err error) {
 	if c.ask == nil {
 		c.ask = c.stepAsk
 	}
-	c.out, c.asked, c.unseen = progress{p: p}, false, look
+	c.out, c.asked = progress{p: p}, false
 	late = raw.Read(c.ask)
 	n, err = c.out.n, c.out.err
 	if !c.asked { // nothing was written: the connection is closed, or its time to read is over already
@@ -136,7 +136,7 @@ func (c *Calls) stepAsk(fd uintptr) (done bool) {
 		return true // there is something to read
 	}
 	c.asked = true
-	if c.unseen && !silent(fd) {
+	if !silent(fd) {
 		c.out.err = ErrNotSilent
 		return true
 	}

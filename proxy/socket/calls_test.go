@@ -119,7 +119,7 @@ func TestReadEnds(t *testing.T) {
 						done <- err
 						return
 					}
-					n, late, err := calls.Ask(raw, []byte("question"), false)
+					n, late, err := calls.Ask(raw, []byte("question"))
 					if err == nil && n == len("question") && late == nil { // what ended the wait is the read's to tell
 						_, late = calls.Read(raw, make([]byte, 10))
 					}
@@ -181,7 +181,7 @@ func TestAsk(t *testing.T) {
 		}
 	}()
 	for range 5000 {
-		n, late, err := calls.Ask(raw, []byte("question"), false)
+		n, late, err := calls.Ask(raw, []byte("question"))
 		if n != 8 || late != nil || err != nil {
 			t.Fatalf("asked %d bytes, %v, %v", n, late, err)
 		}
@@ -199,7 +199,7 @@ func TestAskWithoutRoom(t *testing.T) {
 	var calls Calls
 	all := make([]byte, 1<<20)
 	for total := 0; ; {
-		n, late, err := calls.Ask(raw, all, false) // the other side neither reads nor answers: Ask must not wait for it
+		n, late, err := calls.Ask(raw, all) // the other side neither reads nor answers: Ask must not wait for it
 		if late != nil || err != nil {
 			t.Fatal(late, err)
 		}
@@ -216,7 +216,7 @@ func TestAskOfTheClosed(t *testing.T) {
 	here, _, raw := pair(t)
 	var calls Calls
 	here.Close()
-	if n, late, err := calls.Ask(raw, []byte("x"), false); n != 0 || late != nil || !errors.Is(err, net.ErrClosed) {
+	if n, late, err := calls.Ask(raw, []byte("x")); n != 0 || late != nil || !errors.Is(err, net.ErrClosed) {
 		t.Errorf("asked %d bytes, %v, %v, wanted an error of writing", n, late, err)
 	}
 }
@@ -306,7 +306,7 @@ func BenchmarkAsk(b *testing.B) {
 			for b.Loop() {
 				var err, late error
 				if by == "Ask" {
-					_, late, err = calls.Ask(raw, question, false)
+					_, late, err = calls.Ask(raw, question)
 				} else {
 					_, err = calls.Write(raw, question)
 				}
@@ -335,7 +335,7 @@ func TestAskLooksFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			await(t, "it has arrived", func() bool { return !calls.Silent(raw) })
-			if n, late, err := calls.Ask(raw, []byte("question"), true); n != 0 || late != nil || !errors.Is(err, ErrNotSilent) {
+			if n, late, err := calls.Ask(raw, []byte("question")); n != 0 || late != nil || !errors.Is(err, ErrNotSilent) {
 				t.Errorf("asked %d bytes, %v, %v, wanted %v", n, late, err, ErrNotSilent)
 			}
 		})

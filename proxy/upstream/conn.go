@@ -112,32 +112,36 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 	return n, err
 }
 
-// Ask is Write, by the goroutine that reads, for a request after which nothing but its answer can come: it also waits for that, within the
-// read time-out, and spares the first read a look in vain. That the time is over is told by the next read. ErrStale: the connection was kept, and is
-// not of use any more.
+// Ask is Write, by the goroutine that reads, for a request after which nothing but its answer can come. With a connection of LookAsking it looks
+// first, and waits for the answer within the read time-out, so that the first read does not look in vain; that the time is over is told by that
+// read. ErrStale: the connection is not of use any more; nothing was sent, and it is closed.
 func (c *Conn) Ask(p []byte) (written int, err error) {
-	if c.secured != nil {
-		return c.Write(p)
+	if !c.unseen {
+		return c.Write(p) // a new one may have brought something before the wait begins
 	}
+	c.unseen = false
 	c.write.roll()
 	c.read.roll()
-	unseen := c.unseen
-	c.unseen = false
-	written, c.late, err = c.calls.Ask(c.raw, p, unseen)
-	if unseen && (errors.Is(err, socket.ErrNotSilent) || errors.Is(err, net.ErrClosed)) {
-		c.backend.stale.Add(1)
-		err = ErrStale
-	}
-	c.written += uint64(written)
+	written, c.late, err = c.calls.Ask(c.raw, p)
 	switch {
+	case errors.Is(err, socket.ErrNotSilent):
+		c.backend.idle.readers.put(c.R)
+		c.R = nil
+		c.backend.stale.Add(1)
+		_ = c.Close() // it is broken: nothing can be done about an error
+		return 0, ErrStale
 	case err != nil:
 		c.note(err)
-		return written, err
-	case written < len(p):
+	}
+	if written > 0 {
+		c.backend.reused.Add(1)
+	}
+	c.written += uint64(written)
+	if err == nil && written < len(p) {
 		more, err := c.writeRaw(p[written:])
 		return written + more, err
 	}
-	return written, nil
+	return written, err
 }
 
 // readRaw reads from the connection below TLS, or without it.

@@ -86,9 +86,14 @@ func TestUnusableIdleConnections(t *testing.T) {
 				tc.do(c, <-accepted)
 				eventually(t, "the look sees it", func() bool { return !c.usable() })
 				fresh, err := b.Acquire(time.Now(), look)
+				stale := uint64(1)
 				if err == nil && fresh == c && look == LookAsking { // else the watch was there first
-					if n, err := c.Ask([]byte("request")); n != 0 || !errors.Is(err, ErrStale) {
-						t.Errorf("asked %d bytes, %v, wanted %v", n, err, ErrStale)
+					want := ErrStale
+					if tc.name == "closed here" { // as by a client that has left: that says nothing of the backend
+						want, stale = net.ErrClosed, 0
+					}
+					if n, err := c.Ask([]byte("request")); n != 0 || !errors.Is(err, want) {
+						t.Errorf("asked %d bytes, %v, wanted %v", n, err, want)
 					}
 					c.Close()
 					fresh, err = b.Acquire(time.Now(), look)
@@ -100,11 +105,34 @@ func TestUnusableIdleConnections(t *testing.T) {
 				if fresh == c || fresh.Reused {
 					t.Error("the connection was reused")
 				}
-				if st := b.Stats(); st.Stale != 1 || st.Open != 1 {
-					t.Errorf("stats %+v, want 1 stale, 1 open", st)
+				if st := b.Stats(); st.Stale != stale || st.Open != 1 || st.Reused != 0 {
+					t.Errorf("stats %+v, want %d stale, none reused, 1 open", st, stale)
 				}
 			})
 		}
+	}
+}
+
+// An answer that is there before its request, as of a server that turns everybody away, is not waited for.
+func TestAskOfOneThatSpokeFirst(t *testing.T) {
+	s := serve(t, "127.0.0.1:0", func(c net.Conn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\n\r\n")
+		_ = c.(*net.TCPConn).CloseWrite()
+		hold(c)
+	})
+	b := onePool(t, s.addr, Timeouts{FirstByte: time.Minute})
+	c, err := b.Acquire(time.Now(), LookAsking)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	eventually(t, "it has spoken", func() bool { return !c.calls.Silent(c.raw) })
+	if n, err := c.Ask([]byte("request")); n != len("request") || err != nil {
+		t.Fatalf("asked %d bytes, %v", n, err)
+	}
+	began := time.Now()
+	if line, err := c.R.ReadString('\n'); err != nil || line != "HTTP/1.1 503 Service Unavailable\r\n" || time.Since(began) > 30*time.Second {
+		t.Errorf("read %q, %v after %v, wanted what was there", line, err, time.Since(began))
 	}
 }
 

@@ -225,7 +225,9 @@ func (b *Backend) reuse(c *Conn, now time.Time, look Look) bool {
 		_ = c.Close() // it is broken or too old: nothing can be done about an error
 		return false
 	}
-	s.reused.Add(1)
+	if !c.unseen {
+		s.reused.Add(1)
+	}
 	c.Reused = true
 	b.lend(c)
 	return true

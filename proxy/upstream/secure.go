@@ -66,7 +66,7 @@ func (c *Conn) secure(ctx context.Context, config *tls.Config) error {
 }
 
 // silent reports whether TLS holds nothing that was not read: no answer too many that was decrypted or waits to be, and no part of one. What
-// the system holds is for the look below (see silent in look_unix.go), which finds what TLS has not read yet.
+// the system holds is for the look below (socket.Calls.Silent), which finds what TLS has not read yet.
 func (s *secured) silent() bool {
 	if s.link.records.within() {
 		return false
