@@ -20,6 +20,7 @@ func NewAccessLog(log zerolog.Logger) *AccessLog { return &AccessLog{log: log} }
 // event is what the log says of one request beside what the exchange holds.
 type event struct {
 	start      time.Time
+	end        time.Time // when the answer was written
 	sentAt     time.Time // of the last attempt; zero: none was made
 	answeredAt time.Time // when the head of the final answer was there; zero: never
 	status     int
@@ -36,9 +37,8 @@ type event struct {
 // parameters and a session id is shortened: a whole one is a credential.
 func (a *AccessLog) write(x *exchange) {
 	e := &x.event
-	now := time.Now()
 	ev := a.log.Info().Bytes("method", x.req.Method).Bytes("path", x.path).Int("status", e.status).
-		Int64("bytes", e.bytes).Int64("duration_us", now.Sub(e.start).Microseconds())
+		Int64("bytes", e.bytes).Int64("duration_us", e.end.Sub(e.start).Microseconds())
 	if x.pool != nil {
 		ev.Str("pool", x.pool.Name())
 	}

@@ -181,13 +181,12 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 	u := &x.body
 	whole := u.whole()
 	u.expects = !whole && (u.held || x.plan.MayNeed())
-	c.SetWriteTimeout(t.Idle)
 	x.toBackend = x.appendRequestHead(x.toBackend[:0], whole)
 	if whole {
 		x.toBackend = append(x.toBackend, u.kept...)
 	}
 	x.event.sentAt = time.Now()
-	n, err := x.send(c, whole, t.FirstByte)
+	n, err := x.send(c, whole)
 	s.bytes = n > 0
 	if err != nil && n == 0 {
 		return s, err
@@ -197,7 +196,7 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 	switch {
 	case err != nil:
 		c.SetReadTimeout(earlyAnswer)
-	case whole: // send has set its limit
+	case whole: // as it was lent, for the first byte
 	case u.expects:
 		c.SetReadTimeout(expectWait)
 	default:
@@ -212,13 +211,13 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 	return s, err
 }
 
-// send sends what is in x.toBackend. Where that is the whole request, it waits for the answer too.
-func (x *exchange) send(c *upstream.Conn, whole bool, firstByte time.Duration) (n int, err error) {
-	if !whole {
-		return c.Write(x.toBackend)
+// send sends what is in x.toBackend. Where that is the whole request, it waits for the answer too. The connection's time-outs are those that it was
+// lent with.
+func (x *exchange) send(c *upstream.Conn, whole bool) (n int, err error) {
+	if whole {
+		return c.Ask(x.toBackend, x.event.sentAt)
 	}
-	c.SetReadTimeout(firstByte)
-	return c.Ask(x.toBackend)
+	return c.Write(x.toBackend)
 }
 
 // awaitFinal reads heads until the final one, which stays in x.resp. answered

@@ -71,6 +71,7 @@ func (x *exchange) end() {
 	x.c.backend.Store(nil)
 	x.returnBuffer()
 	x.countRequest()
+	x.event.end = time.Now()
 	if x.s.access != nil {
 		x.s.access.write(x)
 	}

@@ -14,7 +14,7 @@ import (
 func (x *exchange) respond(b *upstream.Backend, c *upstream.Conn) result {
 	resp := &x.resp
 	x.event.status = resp.Status
-	if resp.Framing != http1.FramingNone || x.plan.Active() {
+	if !x.arrived(c) || x.plan.Active() {
 		// The body will be read over the head: keep the head.
 		x.respCopy = append(x.respCopy[:0], resp.Raw...)
 		if err := resp.Parse(x.respCopy, string(x.req.Method) == "HEAD"); err != nil {
@@ -36,6 +36,17 @@ func (x *exchange) respond(b *upstream.Backend, c *upstream.Conn) result {
 		return result{next: x.tunnel(b, c)}
 	}
 	return x.relay(b, c, when == session.AtEnd)
+}
+
+// arrived reports whether the whole answer is in c's reader: there is nothing to wait for, and nothing will be read over its head.
+func (x *exchange) arrived(c *upstream.Conn) bool {
+	switch x.resp.Framing {
+	case http1.FramingNone:
+		return true
+	case http1.FramingLength:
+		return int64(c.R.Buffered()) >= x.resp.ContentLength
+	}
+	return false
 }
 
 // newID returns the session id that the answer sets as a cookie, nil if none.
@@ -81,7 +92,9 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	x.coding = x.responseCoding()
 	x.appendResponseHead()
 	x.body.answering()
-	c.SetReadTimeout(x.pool.Config().Timeouts.Idle)
+	if !x.arrived(c) {
+		c.SetReadTimeout(x.pool.Config().Timeouts.Idle)
+	}
 	err := x.relayBody(c)
 	if atEnd && trailerTooLong(err) {
 		// A state over the limit: the body itself is whole. The session is asked

@@ -54,8 +54,8 @@ func (c *client) putReader(readers *sync.Pool) {
 	}
 }
 
-// await waits for the first byte of a request, within the read limit. There is none after an error.
-func (c *client) await(readers *sync.Pool) error {
+// await waits for the first byte of a request, within the read limit from now on. There is none after an error.
+func (c *client) await(readers *sync.Pool, now time.Time) error {
 	if c.r.Buffered() > 0 {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (c *client) await(readers *sync.Pool) error {
 		c.setReadLimit(limit)
 		return err
 	}
-	if at, set := c.read.due(time.Now()); set {
+	if at, set := c.read.due(now); set {
 		if err := c.raw.SetReadDeadline(at); err != nil {
 			return err
 		}

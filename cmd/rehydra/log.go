@@ -42,7 +42,7 @@ func OpenLog(cfg LogConfig) (*Log, error) {
 	if cfg.Format == "console" {
 		out = zerolog.ConsoleWriter{Out: l.writer, TimeFormat: "15:04:05.000", NoColor: !isTerminal(file)}
 	}
-	l.Logger = zerolog.New(out).Level(level).With().Timestamp().Logger()
+	l.Logger = zerolog.New(out).Level(level).Hook(new(logClock))
 	l.writer.start(func(lost uint64) {
 		l.Logger.Warn().Uint64("lost", lost).Msg("log lines lost")
 	})

@@ -47,10 +47,11 @@ type Conn struct {
 	read    deadline
 	write   deadline
 
-	raw    syscall.RawConn
-	calls  socket.Calls
-	unseen bool  // nobody has looked whether it is open and silent
-	late   error // why Ask gave up waiting, for the next read
+	raw     syscall.RawConn
+	calls   socket.Calls
+	unseen  bool  // nobody has looked whether it is open and silent
+	arrived bool  // Ask saw something to read, which nobody has read
+	late    error // why Ask gave up waiting, for the next read
 }
 
 // newConn takes over an open connection.
@@ -114,15 +115,16 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 
 // Ask is Write, by the goroutine that reads, for a request after which nothing but its answer can come. With a connection of LookAsking it looks
 // first, and waits for the answer within the read time-out, so that the first read does not look in vain; that the time is over is told by that
-// read. ErrStale: the connection is not of use any more; nothing was sent, and it is closed.
-func (c *Conn) Ask(p []byte) (written int, err error) {
+// read. now is the current time. ErrStale: the connection is not of use any more; nothing was sent, and it is closed.
+func (c *Conn) Ask(p []byte, now time.Time) (written int, err error) {
 	if !c.unseen {
 		return c.Write(p) // a new one may have brought something before the wait begins
 	}
 	c.unseen = false
-	c.write.roll()
-	c.read.roll()
+	c.write.rollAt(now)
+	c.read.rollAt(now)
 	written, c.late, err = c.calls.Ask(c.raw, p)
+	c.arrived = err == nil && c.late == nil && written == len(p)
 	switch {
 	case errors.Is(err, socket.ErrNotSilent):
 		c.backend.idle.readers.put(c.R)
@@ -151,7 +153,11 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 		c.note(err)
 		return 0, err
 	}
-	c.read.roll()
+	if c.arrived {
+		c.arrived = false // this read does not wait
+	} else {
+		c.read.roll()
+	}
 	n, err := c.calls.Read(c.raw, p)
 	if err != nil {
 		c.note(err)
@@ -218,7 +224,7 @@ func (d *deadline) setTimeout(timeout time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.timeout = timeout
-	d.arm()
+	d.arm(time.Now())
 }
 
 // preset sets the time-out without arming it.
@@ -228,15 +234,17 @@ func (d *deadline) preset(timeout time.Duration) {
 	d.timeout = timeout
 }
 
-func (d *deadline) roll() {
+func (d *deadline) roll() { d.rollAt(time.Now()) }
+
+func (d *deadline) rollAt(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.arm()
+	d.arm(now)
 }
 
 // arm sets the deadline unless the one that is set lies between timeout and timeout and an eighth from now. The connection's
 // own error comes up at the next read or write, so that of setting is not needed.
-func (d *deadline) arm() {
+func (d *deadline) arm(now time.Time) {
 	if d.timeout <= 0 {
 		if !d.at.IsZero() {
 			d.at = time.Time{}
@@ -244,7 +252,6 @@ func (d *deadline) arm() {
 		}
 		return
 	}
-	now := time.Now()
 	slack := d.timeout / 8
 	if left := d.at.Sub(now); !d.at.IsZero() && left >= d.timeout && left <= d.timeout+slack {
 		return

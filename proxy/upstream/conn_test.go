@@ -92,7 +92,7 @@ func TestUnusableIdleConnections(t *testing.T) {
 					if tc.name == "closed here" { // as by a client that has left: that says nothing of the backend
 						want, stale = net.ErrClosed, 0
 					}
-					if n, err := c.Ask([]byte("request")); n != 0 || !errors.Is(err, want) {
+					if n, err := c.Ask([]byte("request"), time.Now()); n != 0 || !errors.Is(err, want) {
 						t.Errorf("asked %d bytes, %v, wanted %v", n, err, want)
 					}
 					c.Close()
@@ -127,7 +127,7 @@ func TestAskOfOneThatSpokeFirst(t *testing.T) {
 	}
 	defer c.Close()
 	eventually(t, "it has spoken", func() bool { return !c.calls.Silent(c.raw) })
-	if n, err := c.Ask([]byte("request")); n != len("request") || err != nil {
+	if n, err := c.Ask([]byte("request"), time.Now()); n != len("request") || err != nil {
 		t.Fatalf("asked %d bytes, %v", n, err)
 	}
 	began := time.Now()
