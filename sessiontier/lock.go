@@ -73,7 +73,7 @@ func (l *Lock) try(ctx context.Context, order rank, life time.Duration) (taken b
 	cause := errNoAnswer
 	for _, r := range order {
 		i := int(r)
-		if !l.t.nodes[i].alive() {
+		if !l.t.nodes[i].reachable() {
 			continue
 		}
 		if !l.t.enter() {

@@ -30,6 +30,12 @@ type node struct {
 	returned atomic.Uint64 // how often it went up again
 	pending  pendingEnds
 
+	// What is thought of a node that is down holds for as long as the prober may need to ask again. It is older than that when the process stood still
+	// (SIGSTOP, a machine that was suspended), and then other proxies may long have used the node again.
+	holds   time.Duration // 0: for ever
+	askedAt atomic.Int64  // when that was last found out, in ns since born
+	asking  sync.Mutex    // held while the node is probed
+
 	// turn is held while the state changes, so that the events come in the order of the changes.
 	turn   sync.Mutex
 	outs   uint64 // how often it went down; guarded by turn, as reason
@@ -43,6 +49,26 @@ const failuresToDown = 3
 
 // alive says that the node may be used. A tier starts with all its nodes alive, until they show otherwise.
 func (n *node) alive() bool { return !n.down.Load() }
+
+// reachable is alive, for whoever is about to use the node: where what is thought of it is too old, it is asked again first.
+func (n *node) reachable() bool {
+	if n.alive() {
+		return true
+	}
+	if !n.isOverdue() {
+		return false
+	}
+	n.asking.Lock()
+	defer n.asking.Unlock()
+	if !n.alive() && n.isOverdue() { // nobody else has asked meanwhile
+		n.ask()
+	}
+	return n.alive()
+}
+
+func (n *node) isOverdue() bool {
+	return n.holds > 0 && time.Since(n.born)-time.Duration(n.askedAt.Load()) > n.holds
+}
 
 // get is store.get with care. The error names the node and matches one of the store's errors or errBusy.
 func (n *node) get(ctx context.Context, key string) (value []byte, tok token, err error) {
@@ -69,7 +95,7 @@ func (n *node) remove(ctx context.Context, key string, old token) error {
 
 // use runs an exchange if the node is alive and a slot comes free in time.
 func (n *node) use(ctx context.Context, exchange func() error) error {
-	if !n.alive() {
+	if !n.reachable() {
 		return fmt.Errorf("node %q: %w", n.name, errDown)
 	}
 	if err := n.takeSlot(ctx); err != nil {
@@ -144,6 +170,7 @@ func (n *node) judge(err error, begun time.Duration) {
 func (n *node) setDown(reason error) {
 	n.turn.Lock()
 	defer n.turn.Unlock()
+	n.askedAt.Store(int64(time.Since(n.born)))
 	if n.down.Swap(true) {
 		return
 	}
@@ -164,9 +191,17 @@ func (n *node) setUp() {
 	n.log.Info().Str("node", n.name).Str("address", n.address).Str("reason", "answers again").Msg("store node up")
 }
 
-// probe asks the node whether it answers, whatever is thought of it, and changes its state accordingly. Only the tier's prober calls
-// it, so a node that is down gets one connection at a time.
+// probe asks the node whether it answers, whatever is thought of it, and changes its state accordingly. One asks at a time, so that a node that is
+// down gets one connection.
 func (n *node) probe() {
+	n.asking.Lock()
+	defer n.asking.Unlock()
+	n.ask()
+}
+
+// ask is probe; n.asking is held.
+func (n *node) ask() {
+	defer func() { n.askedAt.Store(int64(time.Since(n.born))) }()
 	begun := time.Since(n.born)
 	err := n.store.ping()
 	switch {

@@ -203,3 +203,31 @@ func TestTakeSlotGivesUpInTime(t *testing.T) {
 		t.Error("a node whose slots were all taken counts as down")
 	}
 }
+
+// TestOldOpinion: a process that stood still does not go on with what it thought of a node before: others may have used it since.
+func TestOldOpinion(t *testing.T) {
+	t.Parallel()
+	servers := startServers(t, 2)
+	k := key("opinion")
+	other := openTier(t, servers, nil)
+	p := openTier(t, servers, func(c *Config) { c.Retry = time.Hour }) // as if its prober stood still
+	p.mustSave(t, k, rec("1.1", "node1", "a"))
+	for _, i := range []int{0, 1} {
+		servers[i].kill()
+		p.wantSave(t, k, rec("1.2", "node1", "b"), ErrIncomplete)
+		p.waitNode(t, i, false)
+		servers[i].start()
+		other.waitNode(t, i, true)
+		other.mustSave(t, k, rec("1.3", "node1", "c"))
+		if p.nodes[i].reachable() {
+			t.Fatal("a node that was found down just now is asked again")
+		}
+		p.nodes[i].askedAt.Add(-int64(2 * p.nodes[i].holds)) // it stood still for so long
+		servers[1-i].kill()                                  // what is to be seen is on that node alone
+		p.wantRecord(t, k, "1.3", "node1", "c")
+		servers[1-i].start()
+		other.waitNode(t, 1-i, true)
+		p.nodes[1-i].askedAt.Add(-int64(2 * p.nodes[1-i].holds))
+		p.wantRecord(t, k, "1.3", "node1", "c")
+	}
+}

@@ -89,6 +89,7 @@ func (t *Tier) addNode(cfg Config, n Node, s store) {
 	t.nodes = append(t.nodes, &node{
 		name: n.Name, address: n.Address, failover: failover, store: s, log: t.log,
 		slots: make(chan struct{}, cfg.Connections), timeout: cfg.Timeout, born: time.Now(),
+		holds: cfg.Retry + 2*cfg.Timeout, // a tick, a probe, and as much again on a busy machine
 	})
 	t.seeds = append(t.seeds, xxhash.Sum64String(n.Name))
 	t.failover = append(t.failover, failover)

@@ -41,7 +41,7 @@ func (t *Tier) lookWithout(ctx context.Context, k Key, storeKey string, order ra
 	asked := room[:0]
 	for i, n := range t.nodes {
 		v.entries[i].err = errNoAnswer
-		if !without.has(i) && n.alive() {
+		if !without.has(i) && n.reachable() {
 			asked = append(asked, i)
 		}
 	}

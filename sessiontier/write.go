@@ -121,7 +121,7 @@ func (w *write) aliveTargets(dst []int) []int {
 		if len(dst) == w.t.copies {
 			break
 		}
-		if w.t.nodes[i].alive() {
+		if w.t.nodes[i].reachable() {
 			dst = append(dst, int(i))
 		}
 	}
