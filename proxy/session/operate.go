@@ -74,6 +74,10 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 			t.counters.Conflicts.Add(1)
 		}
 	}
+	if (a.status == 200 || a.status == 304) && t.overtaken(r, &told) {
+		t.saved(t.key(r.App, r.Base), b, Record{Version: r.Version}, 0, ErrFenced)
+		return fmt.Errorf("%w: the backend has another copy by now", ErrFenced)
+	}
 	switch a.status {
 	case 200:
 		if a.fields.Sessions == 0 {
@@ -104,6 +108,17 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 	default:
 		return t.unread(r, fmt.Errorf("cannot read a session at backend %q: it answered %d", b.Route(), a.status))
 	}
+}
+
+// overtaken reports whether the backend was given another copy of the session, under a newer generation, after the answer that r comes with and before
+// it was read: by another proxy, say, that thought the session's owner out too. What the answer says or has changed is in no copy then, unless
+// that version is known to be stored. In non-sticky mode that is for replaced to say.
+func (t *Tier) overtaken(r, told *Report) bool {
+	if t.cfg.NonSticky || r.Version.IsZero() || told.Version.Generation <= r.Version.Generation {
+		return false
+	}
+	k, ok := t.index.get(t.key(r.App, r.Base))
+	return !ok || k.stored.Generation != r.Version.Generation || k.stored.Compare(r.Version) < 0
 }
 
 var (
