@@ -35,6 +35,7 @@ func startReading(t testing.TB, cmd *exec.Cmd, read func()) *process {
 	t.Helper()
 	p := &process{cmd: cmd, exited: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
+		read() // the pipe is closed, and somebody may wait for its end
 		t.Fatalf("cannot start %s: %v", cmd.Path, err)
 	}
 	go func() {

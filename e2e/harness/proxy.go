@@ -40,7 +40,7 @@ func Start(t testing.TB, cfg Config) *Proxy {
 	t.Cleanup(func() { // after the kill: cleanups run last first
 		<-read
 		p.log.plain(t)
-		if t.Failed() {
+		if t.Failed() && p.process != nil { // nil: it could not be started
 			t.Logf("log of rehydra %d:\n%s", p.PID(), p.log.text())
 		}
 	})
