@@ -65,6 +65,10 @@ func startHeir(t *testing.T, route string) *backend {
 			if q.readBody() == nil {
 				q.reply(plain("").as("204 No Content"))
 			}
+		case q.op() == "read" && q.get("If-None-Match") != "":
+			q.reply(plain("").as("304 Not Modified"))
+		case q.op() == "read":
+			q.reply(plain("").as("404 Not Found")) // it keeps no states
 		case q.have() == "ask" || q.have() == "":
 			q.reply(need(q.id()))
 		case isVersion(q.have()):

@@ -69,11 +69,11 @@ func (t *Tier) saved(key Key, b *upstream.Backend, r Record, returns uint64, err
 		t.counters.Saves.Add(1)
 		t.noteStored(key, r, returns, false)
 		return
-	case errors.Is(err, ErrFenced), errors.Is(err, ErrEnded):
-		t.index.forget(key) // the next request of the session looks again
-		if errors.Is(err, ErrEnded) {
-			return
-		}
+	case errors.Is(err, ErrEnded):
+		t.index.forget(key)
+		return
+	case errors.Is(err, ErrFenced):
+		t.refused(key, b, r.Version)
 		t.counters.Fenced.Add(1)
 		t.log.Warn().Str("app", key.App).Str("session", Shorten(key.BaseID)).Str("backend", b.Route()).
 			Stringer("version", r.Version).Msg("session fenced: a late write of a former owner was refused")
@@ -83,6 +83,20 @@ func (t *Tier) saved(key Key, b *upstream.Backend, r Record, returns uint64, err
 	}
 	t.log.Warn().Err(err).Str("app", key.App).Str("session", Shorten(key.BaseID)).
 		Stringer("version", r.Version).Msg("session unprotected: not every copy was stored")
+}
+
+// refused notes that a write of b was fenced off. What is known to be stored stays known where it is of a newer generation: this proxy has handed
+// the session over since, perhaps in this very moment. Otherwise the next request looks again.
+func (t *Tier) refused(key Key, b *upstream.Backend, version Version) {
+	newer := false
+	t.index.change(key, t.cfg.Now(), func(k *known) {
+		if newer = k.stored.Generation > version.Generation; newer && k.at(b) {
+			k.epoch = 0 // the refused answer said so
+		}
+	})
+	if !newer {
+		t.index.forget(key)
+	}
 }
 
 // end marks the session of r as ended. In both modes the response waits for it:
