@@ -49,13 +49,20 @@ type claim struct {
 
 func (c *claim) run(ctx context.Context) (*envelope, error) {
 	var last uint64
+	asked := 0
 	for attempt := range maxClaimAttempts {
 		v := c.look(ctx)
-		generation, err := c.rebase(v)
-		if errors.Is(err, ErrUnavailable) && attempt < maxAsks && c.t.mayAnswer(v) && pause(ctx, attempt) == nil {
+		asked++
+		again, err := c.t.askAgain(ctx, v, asked)
+		if err != nil {
+			return nil, err
+		}
+		if again {
 			c.failed = 0 // they were only late
 			continue
 		}
+		asked = 0
+		generation, err := c.rebase(v)
 		if err != nil {
 			return nil, err
 		}

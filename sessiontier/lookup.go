@@ -9,8 +9,8 @@ import (
 // Lookup returns the newest version of a session that any node holds. It asks all of them at once.
 //
 // ErrNotFound: there is none (remembered for a second, so that guessed ids cost the nodes nothing). ErrEnded: a tombstone is newer than
-// every version. ErrUnavailable: no node that answered holds one, and as many nodes as there are copies, or more, did not answer; those that are
-// only late are asked again until ctx ends. A
+// every version. ErrUnavailable: no node that answered holds one, and as many nodes as there are copies, or more, did not answer; or one does, and those
+// are not known to be down, so that it may be an old one. Nodes that are only late are asked again until ctx ends. A
 // copy that fails its checksum or its seal, belongs to another key, or is older than what this tier stored counts as absent, is logged and counted. ErrBadKey. The state returned is
 // the caller's.
 func (t *Tier) Lookup(ctx context.Context, k Key) (Record, error) {

@@ -80,11 +80,17 @@ func (t *Tier) saveRecord(ctx context.Context, w *write, rec Record, startsOver 
 		}
 	}
 	var over startOver
+	asked := false
 	for attempt := range maxAttempts {
 		if ctx.Err() != nil {
 			break
 		}
 		v := w.look(ctx)
+		if !asked && w.failed != 0 && v.silent() >= t.copies {
+			// A claim may be on all that are silent. They may have failed since this process stood still, and for as long.
+			asked, w.failed = true, 0
+			v = w.look(ctx)
+		}
 		if attempt == 0 && startsOver {
 			over = startOver{allowed: true}
 			if v.newest != nil {
