@@ -263,7 +263,9 @@ func (b *Backend) AcquireFresh() (*Conn, error) {
 
 // lend prepares c for its user: a reader, and the pool's time-outs (armed by the first read and write).
 func (b *Backend) lend(c *Conn) {
-	c.R = b.shared.idle.readers.get(c)
+	if !c.unseen {
+		c.R = b.shared.idle.readers.get(c)
+	}
 	c.before = c.written
 	c.read.preset(b.pool.cfg.Timeouts.FirstByte)
 	c.write.preset(b.pool.cfg.Timeouts.Idle)
