@@ -167,8 +167,8 @@ func rawAnswer(t *testing.T, address string) []byte {
 // times longer than the time-out.
 func TestLargeBodyFromOneThatIsSlow(t *testing.T) {
 	body := pattern(256 << 10)
-	const idle = 500 * time.Millisecond
-	slow := func() { time.Sleep(50 * time.Millisecond) } // the backend's manner, not a wait for anything
+	const idle = 2 * time.Second                          // a loaded machine may stand still for some of it
+	slow := func() { time.Sleep(250 * time.Millisecond) } // the backend's manner, not a wait for anything
 	address := wholeProxy(t, backendOf(t, largeAnswers(body, 8<<10, len(body), slow)), plainLimits(), upstream.Timeouts{Idle: idle}, nil)
 	client := &http.Client{Timeout: time.Minute}
 	defer client.CloseIdleConnections()
@@ -188,7 +188,7 @@ func TestLargeBodyFromOneThatIsSlow(t *testing.T) {
 func TestLargeBodyForOneThatIsSlow(t *testing.T) {
 	body := pattern(16 << 20)
 	limits := plainLimits()
-	limits.BodyTimeout = 300 * time.Millisecond
+	limits.BodyTimeout = 2 * time.Second // as above
 	closed := make(chan struct{}, 2)
 	answer := largeAnswers(body, len(body), len(body), nothing)
 	address := wholeProxy(t, backendOf(t, func(conn net.Conn) { answer(conn); closed <- struct{}{} }), limits, upstream.Timeouts{Idle: time.Minute}, nil)
@@ -225,7 +225,7 @@ func TestLargeBodyForOneThatIsSlow(t *testing.T) {
 		} else if err != nil {
 			t.Fatalf("after %d bytes: %v", got.Len(), err)
 		}
-		time.Sleep(20 * time.Millisecond) // the client's manner
+		time.Sleep(100 * time.Millisecond) // the client's manner
 	}
 	if _, page, _ := bytes.Cut(got.Bytes(), []byte("\r\n\r\n")); !bytes.Equal(page, body) {
 		t.Errorf("%d bytes, wanted %d", len(page), len(body))

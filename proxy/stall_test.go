@@ -92,7 +92,7 @@ func TestStallWithNothingOnItsWay(t *testing.T) {
 	if _, err := io.ReadFull(far, make([]byte, 7)); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(5 * time.Second); ; {
+	for end := time.Now().Add(20 * time.Second); ; {
 		var s upstream.Stall
 		if s.Over(near, 0) {
 			return

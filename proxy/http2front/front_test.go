@@ -278,12 +278,13 @@ func (b *told) read() bool {
 // TestCancel: who answers learns that the client has given up.
 func TestCancel(t *testing.T) {
 	ended := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	r := start(t, nil, func(st *http2front.Stream, _ *http.Request) {
+		cancel() // the client's patience is over once its request is here
 		<-st.Context().Done()
 		ended <- struct{}{}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
 	req, _ := http.NewRequestWithContext(ctx, "GET", r.url, nil)
 	if resp, err := r.client.Do(req); err == nil {
 		resp.Body.Close()

@@ -145,7 +145,7 @@ func TestReadEnds(t *testing.T) {
 func TestWriteEnds(t *testing.T) {
 	here, there, raw := pair(t)
 	var calls Calls
-	if err := here.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+	if err := here.SetWriteDeadline(time.Now().Add(2 * time.Second)); err != nil { // by when some of it is written, on a loaded machine too
 		t.Fatal(err)
 	}
 	n, err := calls.Write(raw, make([]byte, 64<<20)) // more than the kernel takes
@@ -255,9 +255,9 @@ func TestSilent(t *testing.T) {
 
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		}
 	}
 }
