@@ -4,6 +4,8 @@ import (
 	"io"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 func TestBudget(t *testing.T) {
@@ -46,7 +48,7 @@ func TestBudget(t *testing.T) {
 
 // The budget of a pool is the pool's, whatever table it is in.
 func TestBudgetOutlivesReload(t *testing.T) {
-	cfg := Config{Name: "p", Retry: RetryConfig{Minimum: -1}, Backends: []BackendConfig{{Route: "node1", Address: freeAddress(t)}}}
+	cfg := Config{Name: "p", Retry: RetryConfig{Minimum: -1}, Backends: []BackendConfig{{Route: "node1", Address: harness.FreeAddress(t)}}}
 	old := table(t, io.Discard, nil, cfg)
 	p := old.Pools()[0]
 	now := time.Now()

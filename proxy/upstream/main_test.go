@@ -85,17 +85,6 @@ func answer(text string) func(net.Conn) {
 	}
 }
 
-// freeAddress returns an address on which nobody listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // table makes a table that is closed at the end of the test.
 func table(t testing.TB, log io.Writer, old *Table, configs ...Config) *Table {
 	t.Helper()
@@ -117,9 +106,9 @@ func onePool(t testing.TB, addr string, timeouts Timeouts) *Backend {
 // eventually waits until ok holds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); {
+	for end := time.Now().Add(30 * time.Second); !ok(); {
 		if time.Now().After(end) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		}
 		time.Sleep(time.Millisecond)
 	}

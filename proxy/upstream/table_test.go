@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 func TestReloadKeepsWhatRemains(t *testing.T) {
@@ -21,7 +23,7 @@ func TestReloadKeepsWhatRemains(t *testing.T) {
 	was[0].Begin()
 	was[1].ReportRefused(errOut)
 
-	moved := freeAddress(t)
+	moved := harness.FreeAddress(t)
 	next := []BackendConfig{{Route: "n2", Address: "127.0.0.1:1", Weight: 3}, {Route: "n1", Address: a.addr, Activation: Disabled}, {Route: "n3", Address: moved}}
 	tab := table(t, &newLog, old, Config{Name: "p", Backends: next}, Config{Name: "q", Match: []string{"/q/*"}, Backends: backends[:1]})
 	old.Close()
@@ -123,7 +125,7 @@ func TestDescriptors(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", echo)
 	before := open()
 	for range 20 {
-		tab := table(t, io.Discard, nil, Config{Name: "p", MaxIdle: 3, Health: quick(""), Backends: []BackendConfig{{Route: "n1", Address: s.addr}, {Route: "n2", Address: freeAddress(t)}}})
+		tab := table(t, io.Discard, nil, Config{Name: "p", MaxIdle: 3, Health: quick(""), Backends: []BackendConfig{{Route: "n1", Address: s.addr}, {Route: "n2", Address: harness.FreeAddress(t)}}})
 		tab.Start()
 		b := tab.Pools()[0].Backends()[0]
 		var conns []*Conn
