@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rainycape/memcache"
+
+	"rehydra/e2e/harness"
 )
 
 // door stands before a memcached. While it is shut the server is cut off: it keeps what it has, and whoever wants to reach it is told so at once, so
@@ -23,7 +25,7 @@ type door struct {
 }
 
 func openDoor(t *testing.T, to string) *door {
-	d := &door{t: t, at: "127.0.0.1:0", to: to, conns: map[net.Conn]bool{}}
+	d := &door{t: t, at: harness.FreeAddress(t), to: to, conns: map[net.Conn]bool{}}
 	d.open()
 	t.Cleanup(func() { d.let(); d.shut() })
 	return d
@@ -37,7 +39,7 @@ func (d *door) open() {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.listen, d.at = l, l.Addr().String()
+	d.listen = l
 	d.all.Go(func() {
 		for {
 			c, err := l.Accept()

@@ -137,7 +137,7 @@ func TestStoppedNode(t *testing.T) {
 	k := key("stopped")
 	p.mustSave(t, k, rec("1.1", "node1", "a"))
 	servers[0].pause()
-	err := p.Save(ctxFor(t, 10*time.Second), k, rec("1.2", "node1", "b"))
+	err := p.Save(ctxFor(t, patience), k, rec("1.2", "node1", "b"))
 	var incomplete *IncompleteError
 	if !errors.As(err, &incomplete) || incomplete.Stored != 1 {
 		t.Fatalf("save with one node stopped: %v", err)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+
+	"rehydra/e2e/harness"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,16 +25,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // memcachedServer is a real memcached, started and ended by a test.
 type memcachedServer struct {
 	t    *testing.T
-	port int
+	at   string // host:port, which nobody else gets while it is killed
 	args []string
 	cmd  *exec.Cmd
 	door *door // nil: there is none
 }
 
-// startMemcached runs memcached on a free port of 127.0.0.1 for the time of a test. A machine without memcached fails the test.
+// startMemcached runs memcached on an address of its own for the time of a test. A machine without memcached fails the test.
 func startMemcached(t *testing.T, args ...string) *memcachedServer {
 	t.Helper()
-	s := &memcachedServer{t: t, port: freePort(t), args: args}
+	s := &memcachedServer{t: t, at: harness.FreeAddress(t), args: args}
 	s.start()
 	t.Cleanup(s.kill)
 	return s
@@ -47,13 +48,15 @@ func (s *memcachedServer) address() string {
 	return s.own()
 }
 
-func (s *memcachedServer) own() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
-}
+func (s *memcachedServer) own() string { return s.at }
 
 func (s *memcachedServer) start() {
 	s.t.Helper()
-	args := append([]string{"-l", "127.0.0.1", "-p", strconv.Itoa(s.port), "-m", "64", "-t", "1"}, s.args...)
+	host, port, err := net.SplitHostPort(s.at)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	args := append([]string{"-l", host, "-p", port, "-m", "64", "-t", "1"}, s.args...)
 	if os.Geteuid() == 0 {
 		args = append(args, "-u", "root")
 	}
@@ -107,23 +110,16 @@ func (s *memcachedServer) pause() {
 
 func (s *memcachedServer) resume() { s.signal(syscall.SIGCONT) }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
+// patience is the limit of a call that should work; only a failing test uses it up.
+const patience = 20 * time.Second
 
-// eventually polls until ok or ten seconds have passed.
+// eventually polls until ok or half a minute has passed.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within 30 s: %s", what)
 		}
 		time.Sleep(2 * time.Millisecond) // between two looks at a real process
 	}
@@ -157,7 +153,7 @@ type proxy struct {
 // stops a server's process sets a shorter one.
 func openTier(t *testing.T, servers []*memcachedServer, change func(*Config)) proxy {
 	t.Helper()
-	cfg := Config{Kind: KindMemcached, Copies: min(2, len(servers)), Retry: 20 * time.Millisecond, Timeout: 5 * time.Second}
+	cfg := Config{Kind: KindMemcached, Copies: min(2, len(servers)), Retry: 20 * time.Millisecond, Timeout: 5 * time.Second, QueueTimeout: patience}
 	for i, s := range servers {
 		cfg.Nodes = append(cfg.Nodes, Node{Name: fmt.Sprintf("n%d", i+1), Address: s.address()})
 	}
@@ -202,21 +198,21 @@ func rec(version, owner, state string) Record {
 
 func (p proxy) mustSave(t *testing.T, k Key, r Record) {
 	t.Helper()
-	if err := p.Save(ctxFor(t, 5*time.Second), k, r); err != nil {
+	if err := p.Save(ctxFor(t, patience), k, r); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (p proxy) wantSave(t *testing.T, k Key, r Record, want error) {
 	t.Helper()
-	if err := p.Save(ctxFor(t, 5*time.Second), k, r); !errors.Is(err, want) {
+	if err := p.Save(ctxFor(t, patience), k, r); !errors.Is(err, want) {
 		t.Fatalf("Save %s of %s: error %v, want %v", r.Version, r.Owner, err, want)
 	}
 }
 
 func (p proxy) wantRecord(t *testing.T, k Key, version, owner, state string) {
 	t.Helper()
-	got, err := p.Lookup(ctxFor(t, 5*time.Second), k)
+	got, err := p.Lookup(ctxFor(t, patience), k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,14 +223,14 @@ func (p proxy) wantRecord(t *testing.T, k Key, version, owner, state string) {
 
 func (p proxy) wantLookup(t *testing.T, k Key, want error) {
 	t.Helper()
-	if got, err := p.Lookup(ctxFor(t, 5*time.Second), k); !errors.Is(err, want) {
+	if got, err := p.Lookup(ctxFor(t, patience), k); !errors.Is(err, want) {
 		t.Fatalf("Lookup: version %s, error %v; want error %v", got.Version, err, want)
 	}
 }
 
 func (p proxy) mustClaim(t *testing.T, k Key, owner, version string) Record {
 	t.Helper()
-	r, err := p.Claim(ctxFor(t, 5*time.Second), k, owner)
+	r, err := p.Claim(ctxFor(t, patience), k, owner)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +249,7 @@ func (p proxy) waitNode(t *testing.T, i int, alive bool) {
 func (p proxy) held(t *testing.T, k Key) map[string]string {
 	t.Helper()
 	held := map[string]string{}
-	for _, c := range p.Where(ctxFor(t, 5*time.Second), k) {
+	for _, c := range p.Where(ctxFor(t, patience), k) {
 		held[c.Node] = c.State
 		if c.State == CopyPresent {
 			held[c.Node] = c.Version.String()

@@ -137,7 +137,7 @@ func TestSaveAsync(t *testing.T) {
 				})
 			}
 		}
-		if err := p.Drain(ctxFor(t, 10*time.Second)); err != nil {
+		if err := p.Drain(ctxFor(t, patience)); err != nil {
 			t.Fatal(err)
 		}
 		told.Wait()
@@ -191,7 +191,7 @@ func TestEndGoesBeforeQueuedSaves(t *testing.T) {
 		}
 		p.wantLookup(t, k, ErrEnded)
 	}
-	if err := p.Drain(ctxFor(t, 10*time.Second)); err != nil {
+	if err := p.Drain(ctxFor(t, patience)); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 200 {
@@ -213,7 +213,7 @@ func TestQueuedNewerVersionStartsOver(t *testing.T) {
 	}
 	p.SaveAsync(k, rec("1.1", "node1", "new"), nil)
 	p.SaveAsync(k, rec("1.2", "node1", "newer"), nil)
-	if err := p.Drain(ctxFor(t, 10*time.Second)); err != nil {
+	if err := p.Drain(ctxFor(t, patience)); err != nil {
 		t.Fatal(err)
 	}
 	p.wantRecord(t, k, "1.2", "node1", "newer")

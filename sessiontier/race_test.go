@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // TestRacingClaimsNeverShareAGeneration lets two proxies, each with several goroutines, claim the same session at once.
@@ -81,7 +83,7 @@ func TestClaimsMeetOnAnySharedNode(t *testing.T) {
 	whole := openTier(t, servers, slow)
 	half := openTier(t, servers, func(c *Config) {
 		slow(c)
-		c.Nodes[0].Address = fmt.Sprintf("127.0.0.1:%d", freePort(t)) // nobody listens there
+		c.Nodes[0].Address = harness.FreeAddress(t) // nobody listens there
 	})
 	half.waitNode(t, 0, false)
 	for round := range 200 {

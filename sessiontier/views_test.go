@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // These tests are about two proxies that see different things: of the nodes, or of the time.
@@ -14,7 +16,7 @@ func blindTo(t *testing.T, servers []*memcachedServer, copies int) proxy {
 	t.Helper()
 	p := openTier(t, servers, func(c *Config) {
 		c.Copies = copies
-		c.Nodes[0].Address = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		c.Nodes[0].Address = harness.FreeAddress(t)
 	})
 	p.waitNode(t, 0, false)
 	return p
