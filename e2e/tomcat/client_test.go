@@ -25,7 +25,7 @@ func newTier(t *testing.T, s *Server) *tier {
 	const headLimit = 2 << 20
 	transport := &http.Transport{DisableCompression: true, ReadBufferSize: headLimit, MaxResponseHeaderBytes: headLimit}
 	t.Cleanup(transport.CloseIdleConnections)
-	client := &http.Client{Timeout: 20 * time.Second, Transport: transport,
+	client := &http.Client{Timeout: time.Minute, Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &tier{t: t, server: s, client: client}
 }
@@ -51,7 +51,7 @@ type answer struct {
 
 func (c *tier) send(r request) answer {
 	c.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(30 * time.Second); ; {
 		a := c.sendOnce(r)
 		// A session is not dropped before the request that was just answered has ended at the Tomcat.
 		if r.op != "drop" || a.StatusCode != http.StatusConflict || time.Now().After(deadline) {
