@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rehydra/e2e/harness"
 )
 
 // patience is the limit of anything that should happen; only a failing test uses it up.
@@ -92,6 +94,13 @@ func (c *client) get(t *testing.T, target string, fields ...string) answer {
 		t.Fatalf("GET %s: %d %q %v, wanted 200", target, a.status, a.body, err)
 	}
 	return a
+}
+
+// getLast asks a process that is handing over until an answer says that the connection ends with it. The next process is ready, and says so, before
+// this one knows.
+func (c *client) getLast(t *testing.T) {
+	t.Helper()
+	harness.Eventually(t, "an answer with Connection: close", func() bool { return c.get(t, "/").close })
 }
 
 // closed wants the end of the connection and nothing before.
