@@ -35,7 +35,7 @@ type arrival struct {
 }
 
 func dialClient(address string, c *testCase, script string) (*client, error) {
-	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the proxy: %w", err)
 	}
@@ -93,7 +93,7 @@ func (cl *client) play(ops []op) {
 			}
 		case "response":
 			responses++
-			cl.awaitResponses(responses, 3*time.Second)
+			cl.awaitResponses(responses, patience)
 		case "shutwr":
 			if err := cl.conn.CloseWrite(); err != nil {
 				return

@@ -101,8 +101,8 @@ func startProxy(bin, dir string, nodes []*node) (*proxy, error) {
 		return p, nil
 	case <-p.exited:
 		err = fmt.Errorf("cannot start the proxy: it ended\n%s", p.lastLog())
-	case <-time.After(20 * time.Second):
-		err = fmt.Errorf("cannot start the proxy: no event \"ready\" in 20 s\n%s", p.lastLog())
+	case <-time.After(patience):
+		err = fmt.Errorf("cannot start the proxy: no event \"ready\" in %v\n%s", patience, p.lastLog())
 	}
 	p.cmd.Process.Kill()
 	<-p.exited
@@ -146,10 +146,10 @@ func (p *proxy) stop() error {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.exited:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		p.cmd.Process.Kill()
 		<-p.exited
-		return fmt.Errorf("the proxy did not end within 10 s of SIGTERM")
+		return fmt.Errorf("the proxy did not end within %v of SIGTERM", patience)
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		return fmt.Errorf("the proxy exited with %d\n%s", code, p.lastLog())
@@ -167,28 +167,27 @@ func (p *proxy) residentMB() (int, error) {
 	return pages * os.Getpagesize() >> 20, err
 }
 
-// answersProbe asks for a plain request until it is answered with 200, for five seconds: a backend that a case took out has to
+// answersProbe asks for a plain request until it is answered with 200: a backend that a case took out has to
 // come back first.
 func (p *proxy) answersProbe() error {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var err error
-	for range 50 {
+	for end := time.Now().Add(patience); time.Now().Before(end); <-tick.C {
 		if err = p.probe(); err == nil {
 			return nil
 		}
-		<-tick.C
 	}
 	return fmt.Errorf("afterwards a plain request is not answered: %w", err)
 }
 
 func (p *proxy) probe() error {
-	conn, err := net.DialTimeout("tcp", p.address, time.Second)
+	conn, err := net.DialTimeout("tcp", p.address, patience)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n", probeTarget); err != nil {
