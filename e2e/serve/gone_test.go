@@ -93,7 +93,7 @@ func TestClientsThatDisappear(t *testing.T) {
 			b := start(t, "node1", leftBehind)
 			p := serve(t, settings{
 				"pool":         {`max_idle_connections = 0`},
-				"pool.timeout": {`first_byte = "1s"`},
+				"pool.timeout": {`first_byte = "3s"`},
 				"pool.health":  {`interval = "1h"`, `fall = 1000`},
 			}, b)
 			p.get("/warm").wantStatus(t, 200)

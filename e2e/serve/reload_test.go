@@ -153,7 +153,7 @@ func TestReloadLetsRequestsEnd(t *testing.T) {
 func TestReloadOfSettings(t *testing.T) {
 	t.Parallel()
 	b := start(t, "node1", func(q *call) {
-		if q.path("/never") {
+		if q.path("/b/never") {
 			q.gone()
 			return
 		}
@@ -162,14 +162,14 @@ func TestReloadOfSettings(t *testing.T) {
 	s := settings{"pool": {`match = ["/a/*"]`}}
 	p := serve(t, s, b)
 	p.get("/b/").wantStatus(t, 404)
-	s = settings{"pool": {`match = ["/b/*"]`}, "pool.timeout": {`first_byte = "200ms"`}, "pool.health": {`fall = 9`}}
+	s = settings{"pool": {`match = ["/b/*"]`}, "pool.timeout": {`first_byte = "3s"`}, "pool.health": {`fall = 9`}}
 	p.reload(s.toml(b), reloaded)
 	p.get("/b/").want(t, 200, "node1")
 	p.get("/a/").wantStatus(t, 404)
 	p.get("/b/").want(t, 200, "node1")
 	c := dial(t, p.address)
-	c.send("%s", head("GET", "/b/never"))
-	c.get("/b/").wantStatus(t, 200)
+	c.get("/b/never").wantStatus(t, 504) // long before the default of a minute
+	c.get("/b/").want(t, 200, "node1")
 	p.terminate()
 }
 

@@ -79,8 +79,8 @@ func TestNoSecretInTheLog(t *testing.T) {
 		"log":          {`level = "debug"`},
 		"session":      {fmt.Sprintf("token_file = %q", file), `max_state = 1000`, `inline_limit = 500`},
 		"store":        {fmt.Sprintf(`nodes = ["n1=%s"]`, node.Address()), `retry = "50ms"`},
-		"pool.timeout": {`first_byte = "500ms"`},
-		"server":       {`header_timeout = "300ms"`, `body_timeout = "300ms"`},
+		"pool.timeout": {`first_byte = "5s"`},
+		"server":       {`header_timeout = "1s"`, `body_timeout = "1s"`},
 		"pool.health":  {`path = "/health?` + querySecret + `"`},
 	}
 	p := serve(t, s, one, two, app)

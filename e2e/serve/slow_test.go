@@ -216,7 +216,7 @@ func TestFirstByteTimeout(t *testing.T) {
 			q.gone()
 		}
 	}
-	s := settings{"pool.timeout": {`first_byte = "1s"`}, "pool.health": {`fall = 1000`}}
+	s := settings{"pool.timeout": {`first_byte = "2s"`}, "pool.health": {`fall = 1000`}}
 	one, two := start(t, "node1", stuck), start(t, "node2", nil)
 	p := serve(t, s, one, two)
 	c := dial(t, p.address)
