@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything that should happen is waited for. It is only ever used up by a failing test.
-const patience = 15 * time.Second
+const patience = 30 * time.Second
 
 // process is a child of the test, ended by its id when the test ends. What a test may do to any of them is here.
 type process struct {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// NewVisitor returns a browser's worth of client: it keeps its cookies, and each request has 15 seconds.
+// NewVisitor returns a browser's worth of client: it keeps its cookies, and each request has a minute.
 func NewVisitor(t testing.TB) *http.Client {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -17,7 +17,7 @@ func NewVisitor(t testing.TB) *http.Client {
 	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 1}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Jar: jar, Timeout: 15 * time.Second}
+	return &http.Client{Transport: transport, Jar: jar, Timeout: time.Minute}
 }
 
 // SessionPage is what the test application prints, which is the same in all languages.

@@ -14,7 +14,7 @@ import (
 )
 
 // answerTime is how long a client waits for an answer.
-const answerTime = 12 * time.Second
+const answerTime = 30 * time.Second
 
 // query is a request of a client.
 type query struct {

@@ -176,7 +176,6 @@ func TestAnswersToRead(t *testing.T) {
 			{"an error", func(string) reply { return plain("").as("500 Internal Server Error") }, "2.0", "first"},
 			{"a state without a report", func(string) reply { return plain("second") }, "2.0", "first"},
 			{"another session", func(string) reply { return readAnswer("OTHER.node1", "1.9", "second") }, "2.0", "first"},
-			{"an older version", func(id string) reply { return readAnswer(id, "1.0", "older") }, "2.0", "first"},
 			{"a malformed report", func(id string) reply { return reply{fields: []string{`Rehydra-Session: id=` + id}, body: "second"} }, "2.0", "first"},
 			{"too large", func(id string) reply { return readAnswer(id, "1.2", text(3_000_000)) }, "2.0", "first"},
 		} {

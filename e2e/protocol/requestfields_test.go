@@ -126,7 +126,9 @@ func TestLookFirstOnlyWhenNeeded(t *testing.T) {
 	t.Parallel()
 	nodes := twoNodes(t)
 	m1, m2 := startModel(t, "node1"), startModel(t, "node2")
-	g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
+	// For a while after a hand-over, which is as long as checks may take, the session is looked for again.
+	checks := func(c *harness.Config) { c.Pools[0].Health = []string{`interval = "50ms"`, `timeout = "3s"`} }
+	g := newRigOn(t, nodes, []*backend{m1.backend, m2.backend}, checks)
 	haves := func(m *model) (h []string) {
 		for _, q := range m.requests() {
 			h = append(h, q.have())
@@ -185,7 +187,7 @@ func TestLookFirstOnlyWhenNeeded(t *testing.T) {
 	wantAt(t, g.get("/get", "SSS.node2"), m2, "a")
 	want("and then", m2, "")
 
-	other := newRigOn(t, nodes, []*backend{m1.backend, m2.backend})
+	other := newRigOn(t, nodes, []*backend{m1.backend, m2.backend}, checks)
 	wantAt(t, other.get("/get", "SSS.node2"), m2, "a")
 	want("a proxy that has just started", m2, "ask", "2.0")
 	plainAgain(other) // when that hand-over was it does not know

@@ -43,7 +43,7 @@ func newRigOn(t *testing.T, nodes []*harness.Memcached, backends []*backend, set
 }
 
 func configOf(nodes []*harness.Memcached, backends []*backend, settings ...setting) harness.Config {
-	pool := harness.Pool{Name: "shop", Timeout: []string{`first_byte = "8s"`}}
+	pool := harness.Pool{Name: "shop", Timeout: []string{`first_byte = "20s"`}}
 	for _, b := range backends {
 		pool.Backends = append(pool.Backends, harness.Backend{Route: b.route, Address: b.address})
 	}
@@ -52,9 +52,9 @@ func configOf(nodes []*harness.Memcached, backends []*backend, settings ...setti
 		// These tests spoil and count copies by hand; what makes them anew in the background has tests of its own.
 		cfg.Store = append(harness.Nodes(nodes...), "heal_rate = 0")
 	}
-	// The defaults are meant for a machine that does nothing else; a test that is about them sets its own.
-	session(`save_timeout = "2s"`)(&cfg)
-	store(`timeout = "500ms"`)(&cfg)
+	// The defaults are meant for a machine that does nothing else, and that never stands still for a second; a test that is about them sets its own.
+	session(`save_timeout = "6s"`, `restore_timeout = "8s"`)(&cfg)
+	store(`timeout = "3s"`)(&cfg)
 	for _, s := range settings {
 		s(&cfg)
 	}
