@@ -155,7 +155,7 @@ func startCluster(t *testing.T, nodes int) *cluster {
 	for range nodes {
 		c.nodes = append(c.nodes, harness.StartMemcached(t))
 	}
-	c.config = harness.Config{Store: append(harness.Nodes(c.nodes...), `timeout = "1s"`), Session: []string{`save_timeout = "5s"`}, Pools: []harness.Pool{pool}}
+	c.config = harness.Config{Store: append(harness.Nodes(c.nodes...), `timeout = "3s"`), Session: []string{`save_timeout = "8s"`}, Pools: []harness.Pool{pool}}
 	return c
 }
 

@@ -32,7 +32,7 @@ func startNodes(t *testing.T, node func(route string) tomcat.Config, session ...
 	c := &cluster{t: t, nodes: make(map[string]*tomcat.Server)}
 	pool := harness.Pool{
 		Name:   "shop",
-		Health: []string{`path = "/shop/static.txt"`, `interval = "200ms"`, `timeout = "2s"`},
+		Health: []string{`path = "/shop/static.txt"`, `interval = "200ms"`, `timeout = "4s"`},
 	}
 	for _, route := range []string{"node1", "node2"} {
 		config := node(route)

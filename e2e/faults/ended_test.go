@@ -35,7 +35,7 @@ func (s *shop) waitStoreNode(name string, up float64) {
 // comes back: not while the memcached is away, not when it is back, and not when it is the only one that is left.
 func TestLogoutOutlivesEveryProxy(t *testing.T) {
 	const users = 50
-	s := newShop(t, 2)
+	s := newShop(t, 2, patientStore)
 	us := s.login(users)
 	s.nodes[0].Freeze(t)
 	s.waitStoreNode("n1", 0)

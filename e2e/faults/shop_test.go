@@ -48,8 +48,8 @@ func prepareShop(t *testing.T, backends int, store ...string) *shop {
 	s := &shop{t: t, nodes: []*harness.Memcached{harness.StartMemcached(t), harness.StartMemcached(t)}}
 	pool := harness.Pool{
 		Name:    "shop",
-		Health:  []string{`path = "/health"`, `interval = "100ms"`, `timeout = "500ms"`, `fall = 2`},
-		Timeout: []string{`connect = "1s"`, `first_byte = "15s"`},
+		Health:  []string{`path = "/health"`, `interval = "100ms"`, `timeout = "2s"`, `fall = 2`},
+		Timeout: []string{`connect = "3s"`, `first_byte = "15s"`},
 	}
 	binary := harness.Build(t, "rehydra/e2e/history/backend")
 	for i := range backends {

@@ -38,7 +38,7 @@ func start(t *testing.T, attributes string, changed ...string) *cluster {
 	}
 	manager := fmt.Sprintf(`<Manager className="de.javakaffee.web.msm.MemcachedBackupSessionManager" memcachedNodes="n1:%s,n2:%s" %s/>`,
 		c.mem[0].Address(), c.mem[1].Address(), attributes)
-	pool := harness.Pool{Name: "shop", Health: []string{`path = "/shop/static.txt"`, `interval = "200ms"`, `timeout = "2s"`}}
+	pool := harness.Pool{Name: "shop", Health: []string{`path = "/shop/static.txt"`, `interval = "200ms"`, `timeout = "4s"`}}
 	for _, route := range []string{"node1", "node2"} {
 		config := tomcat.Config{Release: tomcat.Tomcat9, Route: route, NoAdapter: true, ContextXML: manager, Lib: lib}
 		if slices.Contains(changed, route) {

@@ -96,8 +96,8 @@ func (c *cluster) proxyWith(t *testing.T, mem []*harness.Memcached, log, session
 	}
 	return harness.Start(t, harness.Config{
 		Log:     log,
-		Session: append([]string{`mode = "non-sticky"`, `save_timeout = "5s"`, `restore_timeout = "10s"`}, session...),
-		Store:   append(harness.Nodes(mem...), `timeout = "1s"`), Pools: []harness.Pool{pool},
+		Session: append([]string{`mode = "non-sticky"`, `save_timeout = "8s"`, `restore_timeout = "10s"`}, session...),
+		Store:   append(harness.Nodes(mem...), `timeout = "3s"`), Pools: []harness.Pool{pool},
 	})
 }
 

@@ -18,7 +18,7 @@ func (s *site) heals(name string) float64 {
 func (s *site) change(seals bool, lines ...string) {
 	s.t.Helper()
 	before := min(s.heals("n1"), s.heals("n2"))
-	s.cfg.Store = append(append(harness.Nodes(s.store.nodes...), `timeout = "1s"`), lines...)
+	s.cfg.Store = append(append(harness.Nodes(s.store.nodes...), `timeout = "3s"`), lines...)
 	s.proxy.Reload(s.t, s.cfg)
 	if seals {
 		harness.Eventually(s.t, "healing has sealed what there is", func() bool {

@@ -55,8 +55,8 @@ func prepareSite(t *testing.T) *site {
 	s := &site{t: t, keys: filepath.Join(t.TempDir(), "keys"), node1: startBackend(t, "node1"), node2: startBackend(t, "node2")}
 	s.store.nodes = []*harness.Memcached{harness.StartMemcached(t), harness.StartMemcached(t)}
 	s.cfg = harness.Config{
-		Session: []string{`save_timeout = "5s"`},
-		Store:   append(harness.Nodes(s.store.nodes...), `timeout = "1s"`),
+		Session: []string{`save_timeout = "8s"`, `restore_timeout = "8s"`},
+		Store:   append(harness.Nodes(s.store.nodes...), `timeout = "3s"`),
 		Pools: []harness.Pool{{Name: "shop", Backends: []harness.Backend{
 			// All sessions begin on node1: node2 takes only what its owner leaves.
 			{Route: "node1", Address: s.node1.address}, {Route: "node2", Address: s.node2.address, Lines: []string{"distance = 1"}}}}},
