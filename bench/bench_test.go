@@ -50,7 +50,7 @@ func TestLoadCountsWhatABackendAnswers(t *testing.T) {
 	var events []string
 	result, err := generate(t.Context(), LoadSpec{
 		Address: listen(t, "node1", w.Body), Routes: []string{"node1"}, Connections: 4,
-		Head: w.Head, Body: w.Body, Warm: 20 * time.Millisecond, Time: 100 * time.Millisecond,
+		Head: w.Head, Body: w.Body, Warm: time.Second, Time: 2 * time.Second,
 	}, func(e string) { events = append(events, e) })
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +59,9 @@ func TestLoadCountsWhatABackendAnswers(t *testing.T) {
 		t.Errorf("events %q, wanted start and end", events)
 	}
 	if result.Requests < 100 || result.Warm < 1 {
-		t.Errorf("%d requests after %d of warming up in 0.1 s, wanted many", result.Requests, result.Warm)
+		t.Errorf("%d requests after %d of warming up in 2 s, wanted many", result.Requests, result.Warm)
 	}
-	if result.P50 <= 0 || result.P50 > result.P99 || result.P99 > result.Max || result.Max > 5*time.Second {
+	if result.P50 <= 0 || result.P50 > result.P99 || result.P99 > result.Max || result.Max > time.Minute {
 		t.Errorf("p50 %v, p99 %v, max %v: wanted them in this order", result.P50, result.P99, result.Max)
 	}
 }

@@ -34,7 +34,7 @@ func TestDropWaitsForRequests(t *testing.T) {
 	}()
 	select {
 	case <-runs:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("the request has not reached the application")
 	}
 	if status := drop(); status != http.StatusConflict {
@@ -44,7 +44,7 @@ func TestDropWaitsForRequests(t *testing.T) {
 	if a := <-slow; a.status != http.StatusOK || !strings.Contains(a.header.Get(fieldSession), "version=1.2") {
 		t.Errorf("the request was answered %d, %q, want version 1.2 of its session", a.status, a.header.Get(fieldSession))
 	}
-	for deadline := time.Now().Add(10 * time.Second); drop() != http.StatusNoContent; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); drop() != http.StatusNoContent; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the session is not dropped after its request has ended")
 		}

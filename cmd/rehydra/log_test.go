@@ -33,12 +33,12 @@ func readLines(t *testing.T, path string) []string {
 	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
 }
 
-// eventually polls until done or ten seconds have passed.
+// eventually polls until done or half a minute has passed.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited ten seconds: %s", what)
+			t.Fatalf("waited half a minute: %s", what)
 		}
 	}
 }
