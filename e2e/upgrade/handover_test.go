@@ -13,6 +13,7 @@ import (
 // TestHandOver: another binary takes over, at the same addresses. Whoever has a connection to the old process gets the answer that is due and one more.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
+	next := harness.Build(t, "rehydra/cmd/rehydra", "-ldflags", "-X main.version=the-next-one") // before there are clients, who have no time for it
 	b := startBackend(t, "node1")
 	c := config{backends: []*backend{b}, server: []string{`pid_file = "pid"`}}
 	s := start(t, c.toml(), options{})
@@ -24,7 +25,7 @@ func TestHandOver(t *testing.T) {
 	}
 	<-b.held
 
-	s.install(harness.Build(t, "rehydra/cmd/rehydra", "-ldflags", "-X main.version=the-next-one"))
+	s.install(next)
 	ready := s.handOver()
 	if got := ready.Text("version"); got != "the-next-one" {
 		t.Errorf("version %q took over, wanted the one that was installed", got)
