@@ -35,7 +35,7 @@ func TestSlowClients(t *testing.T) {
 		q.ok()
 	})
 	p := serve(t, settings{"server": {`max_connections = 3000`}, "log": {`access = false`}}, b)
-	const connections, seconds = 1000, 8
+	const connections = 1000
 	for _, attack := range []struct {
 		name string
 		args []string
@@ -46,29 +46,40 @@ func TestSlowClients(t *testing.T) {
 		{"reads", []string{"-X", "-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-k", "3", "-u", "http://" + p.address + "/large"}},
 	} {
 		t.Run(attack.name, func(t *testing.T) {
-			all := []string{"-c", fmt.Sprint(connections), "-r", "500", "-i", "2", "-x", "24", "-p", "20", "-l", fmt.Sprint(seconds)}
-			cmd := exec.CommandContext(t.Context(), attacker, append(all, attack.args...)...)
-			var attackOutput harness.Output
-			cmd.Stdout, cmd.Stderr = &attackOutput, &attackOutput
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
+			for _, seconds := range []int{8, 16, 32} { // a machine that does much else has no time for a whole attack in eight
+				all := []string{"-c", fmt.Sprint(connections), "-r", "500", "-i", "2", "-x", "24", "-p", "20", "-l", fmt.Sprint(seconds)}
+				said, most := p.underAttack(t, attacker, append(all, attack.args...)...)
+				if most >= connections/2 {
+					return
+				}
+				t.Logf("%d connections were open at most in %d s, wanted an attack with %d:\n%s", most, seconds, connections, tail(said))
 			}
-			over := make(chan struct{})
-			go func() { _ = cmd.Wait(); close(over) }() // it says how it went
-			served, failed, most := p.others(over)
-			if state := cmd.ProcessState; state.ExitCode() != 0 {
-				t.Fatalf("slowhttptest ended with %v:\n%s", state, tail(attackOutput.String()))
-			}
-			share := 100 * float64(served) / float64(max(served+failed, 1))
-			t.Logf("slow %s: up to %d connections open, %d of %d requests of others answered (%.2f %%)", attack.name, most, served, served+failed, share)
-			if share < 99.9 {
-				t.Errorf("%.2f %% were answered, wanted 99.9 %%", share)
-			}
-			if most < connections/2 {
-				t.Errorf("%d connections were open at most, wanted an attack with %d:\n%s", most, connections, tail(attackOutput.String()))
-			}
+			t.Error("there was never a whole attack")
 		})
 	}
+}
+
+// underAttack runs slowhttptest, and wants others to be answered meanwhile. It returns what was said, and the most connections that were open.
+func (p *program) underAttack(t *testing.T, attacker string, args ...string) (said string, most int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), attacker, args...)
+	var output harness.Output
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(over) }() // it says how it went
+	served, failed, most := p.others(over)
+	if state := cmd.ProcessState; state.ExitCode() != 0 {
+		t.Fatalf("slowhttptest ended with %v:\n%s", state, tail(output.String()))
+	}
+	share := 100 * float64(served) / float64(max(served+failed, 1))
+	t.Logf("up to %d connections open, %d of %d requests of others answered (%.2f %%)", most, served, served+failed, share)
+	if share < 99.9 {
+		t.Errorf("%.2f %% were answered, wanted 99.9 %%", share)
+	}
+	return output.String(), most
 }
 
 // others asks as other clients do, on kept connections and on new ones, until over is closed. It returns how many were

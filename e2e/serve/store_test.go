@@ -76,8 +76,8 @@ func TestStoreThatDoesNotAnswerAtStart(t *testing.T) {
 			one, killOne := counting(t, "node1")
 			two, killTwo := counting(t, "node2")
 			p := serve(t, settings{
-				"session": {fmt.Sprintf("token = %q", token)},
-				"store":   {fmt.Sprintf(`nodes = ["n1=%s"]`, node.Address()), `retry = "100ms"`, `timeout = "100ms"`},
+				"session": {fmt.Sprintf("token = %q", token), `save_timeout = "8s"`, `restore_timeout = "8s"`},
+				"store":   {fmt.Sprintf(`nodes = ["n1=%s"]`, node.Address()), `retry = "100ms"`, `timeout = "2s"`},
 			}, one, two)
 			down := p.waitEvent("store node down")
 			if down.Text("node") != "n1" || down.Text("address") != node.Address() || down.Text("level") != "warn" || down.Text("reason") == "" {
