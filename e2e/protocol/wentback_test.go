@@ -120,14 +120,13 @@ func TestInstallIsNotRepeatedWhenTheSessionWentOn(t *testing.T) {
 	m1.Down()
 	g.waitBackend(m1.backend, false)
 	other.waitBackend(m1.backend, false)
-	slow := make(chan response)
+	slow := make(chan response, 1)
 	go func() { slow <- g.send(query{target: "/slow", cookie: "ONCE.node1"}) }()
 	<-arrived
+	defer func() { close(release); <-slow }()
 	wantAt(t, other.get("/add?text=2", "ONCE.node2"), m2, "12")
 	m2.clear()
 	wantAt(t, g.get("/get", "ONCE.node2"), m2, "12")
 	wantAt(t, g.get("/add?text=3", "ONCE.node2"), m2, "123")
 	wantAt(t, other.get("/get", "ONCE.node2"), m2, "123")
-	close(release)
-	<-slow
 }

@@ -100,17 +100,6 @@ func (h *handoffs) unconfirmed(key Key, b *upstream.Backend) (standing, bool) {
 	return standing{}, false
 }
 
-// share is unconfirmed for a request that carries the install too.
-func (h *handoffs) share(key Key, b *upstream.Backend) (standing, bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p := h.pending[key]; p != nil && p.epoch == b.Epoch() {
-		p.users++
-		return p.standing, true
-	}
-	return standing{}, false
-}
-
 // release is for a request that carried the install of version v and is over, or was aimed anew. The last
 // one takes it along: nobody knows whether it has arrived.
 func (h *handoffs) release(key Key, v Version) {

@@ -29,6 +29,7 @@ type standing struct {
 	state      []byte // installed by the request itself; nil: nothing to install
 	digest     uint64 // of the state in version; of non-sticky mode
 	installed  bool   // this hand-over put the session there, or will with state
+	shared     bool   // it was another request's hand-over
 	unanswered bool   // no node answered: have is HaveNone for want of better
 	unreadable bool   // the backend cannot read the state, as unanswered otherwise
 
@@ -57,11 +58,6 @@ func (t *Tier) handOver(ctx context.Context, e errand) (standing, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.RestoreTimeout)
 	defer cancel()
 	for {
-		if !t.cfg.NonSticky {
-			if st, ok := t.handoffs.share(e.key, e.b); ok {
-				return st, nil
-			}
-		}
 		f, mine, fits := t.handoffs.joinShared(e.key, e.b, e.lacks)
 		if mine {
 			t.fly(ctx, f, e)
@@ -94,7 +90,7 @@ func (t *Tier) fly(ctx context.Context, f *flight, e errand) {
 	defer func() { t.handoffs.land(e.key, f) }()
 	begun := time.Now()
 	f.result, f.err = t.bring(ctx, e)
-	if f.err == nil && f.result.installed && t.counters.RestoreTime != nil {
+	if f.err == nil && f.result.installed && !f.result.shared && t.counters.RestoreTime != nil {
 		t.counters.RestoreTime.Observe(time.Since(begun).Seconds())
 	}
 }
@@ -104,7 +100,8 @@ func (t *Tier) fly(ctx context.Context, f *flight, e errand) {
 func (t *Tier) bring(ctx context.Context, e errand) (standing, error) {
 	key, b := e.key, e.b
 	r, err := t.store.Lookup(ctx, key)
-	if st, ok := t.handoffs.unconfirmed(key, b); ok && t.cfg.NonSticky && err == nil && st.version == r.Version {
+	if st, ok := t.handoffs.unconfirmed(key, b); ok && t.isStillNewest(st, r, err) {
+		st.shared = true
 		return st, nil // the newest state is on its way to b already
 	}
 	former := r.Owner
@@ -144,6 +141,16 @@ func (t *Tier) bring(ctx context.Context, e errand) (standing, error) {
 		return st, nil
 	}
 	return t.install(ctx, e, r, st)
+}
+
+// isStillNewest reports whether what is on its way to a backend, and may have arrived, is what a look-up has found: r, or err. If it is not, the session went
+// on there meanwhile, perhaps through another proxy while this one stood still. To send it once more would then take back what was changed since, if that
+// backend was restarted and has forgotten it, and nobody could tell: the version would be the same.
+func (t *Tier) isStillNewest(st standing, r Record, err error) bool {
+	if err == nil {
+		return st.version == r.Version
+	}
+	return !t.cfg.NonSticky && !errors.Is(err, ErrEnded) // nothing better is to be had
 }
 
 // install puts a state that is too large for a header at its backend.

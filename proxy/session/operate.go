@@ -35,6 +35,9 @@ func (t *Tier) readAndSave(ctx context.Context, b *upstream.Backend, r *Report, 
 	if err != nil {
 		return t.unread(r, err)
 	}
+	if a.status == 200 && t.tellsOlder(ctx, r, a, o.match) {
+		return t.refuseOlder(b, r)
+	}
 	return t.take(ctx, b, r, a)
 }
 
@@ -104,6 +107,9 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 		r.Kind = StateGone
 		return t.end(ctx, r)
 	case 404:
+		if t.forgotten(r) {
+			return t.unread(r, errForgotten)
+		}
 		return errNoSuchSession
 	default:
 		return t.unread(r, fmt.Errorf("cannot read a session at backend %q: it answered %d", b.Route(), a.status))
@@ -117,8 +123,19 @@ func (t *Tier) overtaken(r, told *Report) bool {
 	if t.cfg.NonSticky || r.Version.IsZero() || told.Version.Generation <= r.Version.Generation {
 		return false
 	}
+	return !t.holds(r)
+}
+
+// holds reports whether the version in r, or a later one that was made from it, is known to be stored.
+func (t *Tier) holds(r *Report) bool {
 	k, ok := t.index.get(t.key(r.App, r.Base))
-	return !ok || k.stored.Generation != r.Version.Generation || k.stored.Compare(r.Version) < 0
+	return ok && k.stored.Generation == r.Version.Generation && k.stored.Compare(r.Version) >= 0
+}
+
+// forgotten reports whether a backend that knows nothing of a session has forgotten what the answer r said or changed, as one does that was restarted
+// since. Of a session that ended since it would say so (410). In non-sticky mode the session may have been dropped: that is for replaced to say.
+func (t *Tier) forgotten(r *Report) bool {
+	return !t.cfg.NonSticky && !r.Version.IsZero() && (r.Kind == StatePull || !t.holds(r))
 }
 
 var (
@@ -128,6 +145,7 @@ var (
 	errOtherSession  = errors.New("it speaks of another session than was asked for")
 	errNoReport      = errors.New("it is missing")
 	errNoAdapter     = errors.New("the answer is not an adapter's")
+	errForgotten     = errors.New("the backend had it a moment ago and knows nothing of it")
 )
 
 // readOperation reads the report beside the answer to an operation, where the

@@ -27,6 +27,7 @@ type Plan struct {
 	app    string               // the app that the backend named, or that is known; "" not known
 	known  familiar             // what the answer is likely to name again
 	st     standing             // what Rehydra-Have and -State say
+	stored Version              // of the session p.id: known to be stored when the request was aimed; zero: not known
 	alive  bool                 // the session was known to live when the request came
 	lock   heldLock             // of non-sticky mode, as stay
 	stay   stay
@@ -74,7 +75,7 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend, tried []*upstream.B
 	p.tried = tried
 	p.unsent() // an attempt elsewhere may have had an install on its way
 	p.leave()
-	p.id, p.app, p.rounds, p.st = p.idFor(b), "", 0, standing{}
+	p.id, p.app, p.rounds, p.st, p.stored = p.idFor(b), "", 0, standing{}, Version{}
 	base, route := jvmroute.Split(p.id)
 	now := p.t.cfg.Now()
 	k, certain, ok := p.t.index.find(base, p.path, now)
@@ -84,7 +85,7 @@ func (p *Plan) Aim(ctx context.Context, b *upstream.Backend, tried []*upstream.B
 	}
 	p.known = k.familiar(base)
 	if certain {
-		p.alive, p.app = k.alive(now), k.app
+		p.alive, p.app, p.stored = k.alive(now), k.app, k.stored
 	}
 	sticky := !p.t.cfg.NonSticky && k.at(b) && string(route) == b.Route()
 	if sticky && k.doubtUntil.IsZero() {

@@ -35,6 +35,8 @@ func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
 	r.began, r.continued = p.began(), p.continues(r.Base)
 	var err error
 	switch {
+	case p.wentBack(ctx):
+		err = p.t.refuseOlder(b, r)
 	case r.Kind == StateSame && p.t.isUnchanged(r):
 	case r.Kind == StatePull, r.Kind == StateSame && !p.t.superseded(r):
 		err = p.t.ask(b, r, p.at)
