@@ -114,7 +114,9 @@ func TestAsyncLateWriteInTheQueue(t *testing.T) {
 	nodes := twoNodes(t)
 	w := startLateWriter(t, "QUEUE.node1", inline("QUEUE.node1", "1.2", "late"))
 	m2 := startModel(t, "node2")
-	g := newRigOn(t, nodes, []*backend{w.backend, m2.backend}, session(`save = "async"`), store(`timeout = "4s"`))
+	g := newRigOn(t, nodes, []*backend{w.backend, m2.backend},
+		session(`save = "async"`, `restore_timeout = "2s"`), // what is sent while the nodes stand still is looked up, since the session was handed over
+		store(`timeout = "4s"`))
 	g.get("/new", "")
 	var wait sync.WaitGroup
 	wait.Go(func() { g.send(query{target: "/slow", cookie: "QUEUE.node1"}) })
