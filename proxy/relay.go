@@ -43,11 +43,10 @@ func (x *exchange) flush() error {
 	return err
 }
 
-// relayBody moves the body from the backend to the client until its last bytes,
-// which stay in x.out: the end is the caller's. Data is passed on as it comes:
-// nothing waits for more while the client could have it.
-func (x *exchange) relayBody(c *upstream.Conn) error {
-	if err := x.spliceBody(c); err != nil {
+// relayBody moves the body from the backend to the client until its last bytes, which stay in x.out: the end is the caller's. Where it need not be
+// kept back there may be nothing left. Data is passed on as it comes: nothing waits for more while the client could have it.
+func (x *exchange) relayBody(c *upstream.Conn, keepEnd bool) error {
+	if err := x.spliceBody(c, keepEnd); err != nil {
 		return err
 	}
 	for !x.reply.Done() {

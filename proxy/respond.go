@@ -95,7 +95,7 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	if !x.arrived(c) {
 		c.SetReadTimeout(x.pool.Config().Timeouts.Idle)
 	}
-	err := x.relayBody(c)
+	err := x.relayBody(c, atEnd)
 	if atEnd && trailerTooLong(err) {
 		// A state over the limit: the body itself is whole. The session is asked
 		// for as if the trailers were missing; the connection is of no use.

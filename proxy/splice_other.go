@@ -8,4 +8,4 @@ import "rehydra/proxy/upstream"
 type pipes struct{}
 
 // spliceBody leaves every body to relayBody.
-func (x *exchange) spliceBody(*upstream.Conn) error { return nil }
+func (x *exchange) spliceBody(*upstream.Conn, bool) error { return nil }

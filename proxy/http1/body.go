@@ -70,8 +70,11 @@ func (b *Body) Left() int64 {
 	return -1
 }
 
-// Took says that n bytes of a body of known length, not its last ones, were taken from the connection without b and its reader, which was empty.
-func (b *Body) Took(n int64) { b.left -= n }
+// Took says that n bytes of a body of known length were taken from the connection without b and its reader, which was empty.
+func (b *Body) Took(n int64) {
+	b.left -= n
+	b.ended = b.left == 0
+}
 
 // Trailers returns the trailer fields of a chunked body that was read to its end: see [ChunkedReader.Trailers].
 func (b *Body) Trailers() []Field {
