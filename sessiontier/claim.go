@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -38,6 +39,12 @@ func (t *Tier) Claim(ctx context.Context, k Key, owner string) (Record, error) {
 // maxClaimAttempts bounds a claim that loses each race; the caller's ctx mostly ends it before.
 const maxClaimAttempts = 1000
 
+// claimAttempt is what an attempt of a claim wrote, whether or not that has arrived.
+type claimAttempt struct {
+	generation uint64
+	stored     int64
+}
+
 // claim is one claim on its way.
 type claim struct {
 	write
@@ -45,6 +52,7 @@ type claim struct {
 	base  *envelope        // the newest that anybody else wrote, over all attempts: what the claim hands over
 	mine  [maxNodes]uint64 // by node: the id of what an attempt of this claim wrote there
 	held  map[int]token    // by node: what the present attempt wrote
+	sent  []claimAttempt   // all of them, with rising generations: a node that did not answer may store one yet, with what was the newest then
 }
 
 func (c *claim) run(ctx context.Context) (*envelope, error) {
@@ -77,7 +85,12 @@ func (c *claim) run(ctx context.Context) (*envelope, error) {
 		}
 		last = generation
 		env := *c.base
-		env.version, env.owner, env.stored = Version{Generation: generation + 1}, c.owner, c.t.now().UnixMilli()
+		next := claimAttempt{generation: generation + 1, stored: c.t.now().UnixMilli()}
+		if n := len(c.sent); n > 0 {
+			next.generation = max(next.generation, c.sent[n-1].generation+1)
+		}
+		c.sent = append(c.sent, next)
+		env.version, env.owner, env.stored = Version{Generation: next.generation}, c.owner, next.stored
 		won, err := c.install(ctx, v, &env)
 		if err != nil {
 			return nil, err
@@ -105,11 +118,16 @@ func (c *claim) rebase(v *view) (generation uint64, err error) {
 			continue
 		}
 		generation = max(generation, e.env.version.Generation)
-		if e.tok.id != c.mine[i] && (c.base == nil || c.base.compare(&e.env) < 0) {
+		if e.tok.id != c.mine[i] && !c.wrote(&e.env) && (c.base == nil || c.base.compare(&e.env) < 0) {
 			c.base = &e.env
 		}
 	}
 	return generation, nil
+}
+
+// wrote reports whether a copy is one of this claim's own, of which no answer has told.
+func (c *claim) wrote(e *envelope) bool {
+	return e.owner == c.owner && e.version.Counter == 0 && slices.Contains(c.sent, claimAttempt{e.version.Generation, e.stored})
 }
 
 // install writes the claim to the arbiter and then to the others. won is false when somebody else got ahead, or the arbiter failed.
