@@ -23,10 +23,12 @@ func disagree(t *testing.T, wait time.Duration) {
 	a, b := c.proxies[0], c.proxies[1]
 	cl := newClient(&users{}, 0)
 	defer cl.transport.CloseIdleConnections()
-	begun, err := cl.send(http.MethodPost, "/increment", "", b.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var begun answer
+	var err error
+	harness.Eventually(t, "a session begins", func() bool {
+		begun, err = cl.send(http.MethodPost, "/increment", "", b.Address())
+		return err == nil
+	})
 	owner := c.backends[begun.cookie[len(begun.cookie)-1]-'1']
 	b.Freeze(t)
 	owner.Freeze(t)

@@ -8,7 +8,7 @@
 //
 // The clients of one session share its cookie, as the tabs of a browser do. Faults are drawn from a seed, which is logged. At most one
 // backend, one proxy and one memcached are in trouble at any moment, and the next memcached only when every session has been saved
-// since the last one came back: more than that two copies cannot bear.
+// since the last one came back, and every proxy has had the time to find out that it did: more than that two copies cannot bear.
 //
 // REHYDRA_SEED chooses another seed. `make soak` runs for longer. TestUnfenced shows that the judgement is worth something: with
 // fencing compiled out of the proxy it finds a violation.
