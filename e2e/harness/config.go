@@ -27,8 +27,8 @@ type Config struct {
 type Pool struct {
 	Name     string
 	Lines    []string // of the pool itself
-	Health   []string // of [pool.health]; nil: a connect every 50 ms
-	Timeout  []string // of [pool.timeout]
+	Health   []string // of [pool.health]; nil: a connect every 50 ms, which has longer than a loaded machine stands still
+	Timeout  []string // of [pool.timeout], beside a connect that has as long
 	Backends []Backend
 }
 
@@ -99,10 +99,10 @@ func (c Config) TOML() string {
 		section("[[pool]]", append([]string{fmt.Sprintf("name = %q", p.Name)}, p.Lines...)...)
 		health := p.Health
 		if health == nil {
-			health = []string{`interval = "50ms"`}
+			health = []string{`interval = "50ms"`, `timeout = "5s"`}
 		}
 		section("[pool.health]", health...)
-		section("[pool.timeout]", p.Timeout...)
+		section("[pool.timeout]", append([]string{`connect = "10s"`}, p.Timeout...)...)
 		for _, be := range p.Backends {
 			lines := []string{fmt.Sprintf("route = %q", be.Route), fmt.Sprintf("url = %q", "http://"+be.Address)}
 			section("[[pool.backend]]", append(lines, be.Lines...)...)

@@ -11,10 +11,11 @@ type settings map[string][]string
 // defaults are what a configuration of these tests says where a test says nothing else.
 func defaults() settings {
 	return settings{
-		"server":      {`listen = ["127.0.0.1:0"]`, `drain_timeout = "10s"`},
-		"admin":       {`listen = "127.0.0.1:0"`},
-		"pool":        {`name = "shop"`},
-		"pool.health": {`interval = "50ms"`},
+		"server":       {`listen = ["127.0.0.1:0"]`, `drain_timeout = "10s"`},
+		"admin":        {`listen = "127.0.0.1:0"`},
+		"pool":         {`name = "shop"`},
+		"pool.timeout": {`connect = "10s"`}, // longer than a loaded machine stands still, as is the check's
+		"pool.health":  {`interval = "50ms"`, `timeout = "5s"`},
 	}
 }
 

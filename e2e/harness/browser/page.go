@@ -11,8 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// step bounds one step in the browser; only a failing test uses it up.
-const step = 20 * time.Second
+// step bounds one step in the browser, of which its start is the longest; only a failing test uses it up.
+const step = time.Minute
 
 // Page is a page in a browser of its own, without a window.
 type Page struct {
@@ -28,7 +28,7 @@ func Open(t testing.TB, options ...chromedp.ExecAllocatorOption) *Page {
 		t.Fatalf("cannot find a browser: %v", err)
 	}
 	all := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.WindowSize(1200, 1000))
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-quic", true), chromedp.WindowSize(1200, 1000), chromedp.WSURLReadTimeout(step))
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(all, options...)...)
 	t.Cleanup(cancel)
 	ctx, cancelTab := chromedp.NewContext(ctx)
