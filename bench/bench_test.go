@@ -238,6 +238,7 @@ func TestRatiosOfAJob(t *testing.T) {
 		{names("b", "a", "b", "c"), [][2]string{{"b", "a"}, {"b", "c"}}},
 		{names("x", "a", "b", "c"), [][2]string{{"b", "a"}, {"c", "a"}}},
 		{names("", "a"), nil},
+		{names("b", "a", "b", forwarderName), [][2]string{{"b", "a"}, {forwarderName, "a"}, {"b", forwarderName}}},
 	} {
 		if !slices.Equal(c.got, c.wanted) {
 			t.Errorf("pairs %v, wanted %v", c.got, c.wanted)

@@ -137,6 +137,9 @@ func (c chart) bars(w *WorkloadResult, y int) (bars []bar) {
 	scale := func(v float64) int { return int(v / most * (chartWidth - labelWidth - valueWidth)) }
 	for i := range w.Peers {
 		p := &w.Peers[i]
+		if p.Name == forwarderName {
+			continue // nobody can use it
+		}
 		s := c.figure(p)
 		b := bar{
 			Name: p.Name, Value: fmt.Sprintf("%.*f %s", c.decimals, s.Median, c.unit), Y: y, TextY: y + barHeight - 4, Middle: y + barHeight/2,

@@ -34,6 +34,9 @@ func (j *job) pairs() (pairs [][2]string) {
 		switch {
 		case known && name != j.subject:
 			pairs = append(pairs, [2]string{j.subject, name})
+			if forwards := slices.Contains(names, forwarderName); forwards && name != forwarderName {
+				pairs = append(pairs, [2]string{forwarderName, name})
+			}
 		case !known && i > 0:
 			pairs = append(pairs, [2]string{name, names[0]})
 		}
@@ -101,7 +104,7 @@ func (p *plan) peersJobs() ([]job, error) {
 			if err != nil {
 				return nil, err
 			}
-			if w.TLS && notForTLS(name) || w.Tomcat && notForTomcat(name) {
+			if w.TLS && notForTLS(name) || w.Tomcat && notForTomcat(name) || name == forwarderName && !forwards(&w) {
 				continue
 			}
 			peers = append(peers, peer)

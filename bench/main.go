@@ -41,6 +41,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			return runLoad(ctx, args[1:], out)
 		case "nethttp":
 			return runNetHTTP(ctx, args[1:], out)
+		case forwarderName:
+			return runForwarder(ctx, args[1:], out)
 		}
 	}
 	plan, err := parsePlan(args)

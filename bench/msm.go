@@ -18,6 +18,7 @@ func msmJob(binary string) job {
 	for _, s := range []*stack{
 		{name: "haproxy+MSM", proxy: &haproxy{}, msm: true},
 		{name: "rehydra, 1 copy", proxy: &rehydra{binary: binary, save: "sync"}, copies: 1},
+		{name: "rehydra, no copies", proxy: &rehydra{binary: binary}}, // what Tomcat and routing take alone
 		{name: "rehydra, 2 copies", proxy: &rehydra{binary: binary, save: "sync"}, copies: 2},
 	} {
 		j.entries = append(j.entries, entry{name: s.name, peer: s, workload: w})

@@ -67,7 +67,7 @@ func (r *Running) usage() (Usage, error) {
 
 // peerNames are the peers by name. The one before and the one after Rehydra in each round are the closest to it.
 func peerNames() []string {
-	return []string{"haproxy", "rehydra", "nginx", "mod_jk", "mod_proxy", "caddy", "nethttp"}
+	return []string{"haproxy", "rehydra", "nginx", "mod_jk", "mod_proxy", "caddy", "nethttp", forwarderName}
 }
 
 // newPeer returns the peer with that name.
@@ -85,6 +85,8 @@ func newPeer(name, rehydraBinary string) (Peer, error) {
 		return &caddy{}, nil
 	case "nethttp":
 		return &nethttp{}, nil
+	case forwarderName:
+		return &forwarder{}, nil
 	case "rehydra":
 		return &rehydra{binary: rehydraBinary}, nil
 	}
