@@ -98,12 +98,11 @@ func (f *forwardThread) run(ctx context.Context) error {
 	if f.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	defer unix.Close(f.epoll)
+	defer closeDescriptors(f.epoll)
 	if err := unix.Pipe2(f.pipe[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
 		return os.NewSyscallError("pipe2", err)
 	}
-	defer unix.Close(f.pipe[0])
-	defer unix.Close(f.pipe[1])
+	defer closeDescriptors(f.pipe[0], f.pipe[1])
 	_, _ = unix.FcntlInt(uintptr(f.pipe[1]), unix.F_SETPIPE_SZ, forwardPipe) // a smaller one does too
 	err = unix.EpollCtl(f.epoll, unix.EPOLL_CTL_ADD, f.listener, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLEXCLUSIVE, Fd: int32(f.listener)})
 	if err != nil {
@@ -126,6 +125,12 @@ func (f *forwardThread) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func closeDescriptors(fds ...int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd) // nothing is written to it
+	}
 }
 
 func (f *forwardThread) accept() {
