@@ -151,12 +151,25 @@ func (c *claim) install(ctx context.Context, v *view, env *envelope) (won bool, 
 	if err != nil {
 		return false, err
 	}
+	if len(c.held) < c.t.copies && c.hasOthers(v) {
+		return false, nil // what failed may hold a save that was made since, and so may the others
+	}
 	h := &handle{incarnation: env.incarnation, created: env.created, copies: make([]heldCopy, len(c.t.nodes))}
 	for i, tok := range c.held {
 		h.copies[i] = heldCopy{tok: tok, version: env.version, owner: env.owner}
 	}
 	c.t.handles.set(c.storeKey, h)
 	return true, nil
+}
+
+// hasOthers reports whether a node answered the look that the claim was not written to and that has not failed it.
+func (c *claim) hasOthers(v *view) bool {
+	for i := range v.entries {
+		if _, held := c.held[i]; !held && v.entries[i].err == nil && !c.failed.has(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // places is where a claim is written: where copies belong and where any are, in the order of rank. It is never empty after a look that

@@ -26,9 +26,9 @@ type claimed struct {
 	err error
 }
 
-// startLateClaim returns when the owner's save is stored and the claim is under way; also is called before. The first in rank is the first node too, so that
+// startLateClaim lets one of the nodes in rank stand still as the claim is written. It returns when the owner's save is stored and the claim is under way; also is called before. The first in rank is the first node too, so that
 // of two copies of one version its own is found first.
-func startLateClaim(t *testing.T, also func(order []*memcachedServer)) *lateClaim {
+func startLateClaim(t *testing.T, still int, also func(order []*memcachedServer)) *lateClaim {
 	t.Helper()
 	servers := startBehindDoors(t, 3)
 	l := &lateClaim{done: make(chan claimed, 1)}
@@ -61,7 +61,7 @@ func startLateClaim(t *testing.T, also func(order []*memcachedServer)) *lateClai
 		l.done <- claimed{r, err}
 	}()
 	<-reached
-	l.order[0].door.hold()
+	l.order[still].door.hold()
 	l.saveWithout(t, servers)
 	also(l.order)
 	close(goOn)
@@ -99,7 +99,7 @@ func (l *lateClaim) land(t *testing.T) {
 // TestLateClaimIsOlder: the claim goes on without the node, from what the owner has saved. What that node stores in the end has another version, and does not win.
 func TestLateClaimIsOlder(t *testing.T) {
 	t.Parallel()
-	l := startLateClaim(t, func([]*memcachedServer) {})
+	l := startLateClaim(t, 0, func([]*memcachedServer) {})
 	l.wantClaimed(t)
 	l.land(t)
 	if r, err := openTier(t, l.order, nil).Lookup(ctxFor(t, 30*time.Second), l.k); err != nil || string(r.State) != "new" {
@@ -117,7 +117,7 @@ func (l *lateClaim) wantClaimed(t *testing.T) {
 // TestLateClaimIsNoBase: the claim meets what it wrote itself, and does not take that for the newest.
 func TestLateClaimIsNoBase(t *testing.T) {
 	t.Parallel()
-	l := startLateClaim(t, func(order []*memcachedServer) {
+	l := startLateClaim(t, 0, func(order []*memcachedServer) {
 		order[1].door.hold()
 		order[2].door.hold()
 	})
@@ -132,11 +132,19 @@ func TestLateClaimIsNoBase(t *testing.T) {
 // TestCutOffClaim: a claim that ends before it is on every node that holds a copy wins over what the owner has saved without seeing it.
 func TestCutOffClaim(t *testing.T) {
 	t.Parallel()
-	l := startLateClaim(t, func([]*memcachedServer) {})
+	l := startLateClaim(t, 0, func([]*memcachedServer) {})
 	l.cut()
 	if r := <-l.done; !errors.Is(r.err, ErrUnavailable) {
 		t.Fatalf("the claim got version %s, error %v; want %v", r.Version, r.err, ErrUnavailable)
 	}
 	l.land(t)
 	openTier(t, l.order, nil).wantRecord(t, l.k, "2.0", "node2", "old")
+}
+
+// TestClaimReachesWhereSavesAre: the first node takes the claim, the second one stands still. What the owner saved meanwhile is there and on the third,
+// which the claim must not leave out.
+func TestClaimReachesWhereSavesAre(t *testing.T) {
+	t.Parallel()
+	l := startLateClaim(t, 1, func([]*memcachedServer) {})
+	l.wantClaimed(t)
 }
