@@ -151,7 +151,7 @@ func (c *claim) install(ctx context.Context, v *view, env *envelope) (won bool, 
 	if err != nil {
 		return false, err
 	}
-	if len(c.held) < c.t.copies && c.hasOthers(v) {
+	if len(c.held) < c.t.copies && c.mayMiss(v) {
 		return false, nil // what failed may hold a save that was made since, and so may the others
 	}
 	h := &handle{incarnation: env.incarnation, created: env.created, copies: make([]heldCopy, len(c.t.nodes))}
@@ -162,14 +162,21 @@ func (c *claim) install(ctx context.Context, v *view, env *envelope) (won bool, 
 	return true, nil
 }
 
-// hasOthers reports whether a node answered the look that the claim was not written to and that has not failed it.
-func (c *claim) hasOthers(v *view) bool {
+// mayMiss reports whether there may be a save that the claim, on fewer nodes than there are to be copies, has not met: a node answered the look that it was not
+// written to and that has not failed it, or as many have failed it as there are copies and are thought to be alive.
+func (c *claim) mayMiss(v *view) bool {
+	late := 0
 	for i := range v.entries {
-		if _, held := c.held[i]; !held && v.entries[i].err == nil && !c.failed.has(i) {
+		_, held := c.held[i]
+		switch {
+		case held:
+		case c.failed.has(i):
+			late += boolToInt(c.t.nodes[i].alive())
+		case v.entries[i].err == nil:
 			return true
 		}
 	}
-	return false
+	return late >= c.t.copies
 }
 
 // places is where a claim is written: where copies belong and where any are, in the order of rank. It is never empty after a look that
