@@ -59,11 +59,13 @@ func TestPausedOwners(t *testing.T) {
 // the other tests either.
 func TestUnfenced(t *testing.T) {
 	harness.UseBinary(t, harness.Build(t, "rehydra/cmd/rehydra", "-tags", "unfenced"))
-	wrong := pausedOwners(t, 4*time.Second)
-	if len(wrong) == 0 {
-		t.Fatal("every history is that of one counter, wanted violations: nothing refuses late saves")
+	for range 5 { // a slow machine makes few late saves
+		if wrong := pausedOwners(t, 4*time.Second); len(wrong) > 0 {
+			t.Logf("%d sessions with a violation, as expected; one of them:\n%s", len(wrong), show(wrong[0], 12))
+			return
+		}
 	}
-	t.Logf("%d sessions with a violation, as expected; one of them:\n%s", len(wrong), show(wrong[0], 12))
+	t.Fatal("every history is that of one counter, wanted violations: nothing refuses late saves")
 }
 
 func pausedOwners(t *testing.T, length time.Duration) [][]operation {

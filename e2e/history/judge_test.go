@@ -60,7 +60,7 @@ func judge(history []operation) porcupine.CheckResult {
 	for i, o := range history {
 		ops[i] = porcupine.Operation{ClientId: i, Call: o.call, Return: o.end, Output: o}
 	}
-	return porcupine.CheckOperationsTimeout(counterModel, ops, 20*time.Second)
+	return porcupine.CheckOperationsTimeout(counterModel, ops, 2*time.Minute)
 }
 
 // shortest returns the shortest beginning of a history that is not one of a counter: what was known when the first answer came that
