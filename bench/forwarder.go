@@ -49,6 +49,10 @@ func runForwarder(ctx context.Context, args []string, _ io.Writer) error {
 		return fmt.Errorf("cannot use the listening socket: %w", err)
 	}
 	defer file.Close()
+	waiting := int(file.Fd())
+	if err := unix.SetNonblock(waiting, true); err != nil { // File and Fd make it one that blocks: a thread that comes second must not wait for the next client
+		return fmt.Errorf("cannot use the listening socket: %w", err)
+	}
 	threads := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(threads + 1) // the threads keep theirs while they wait
 	defer runtime.GOMAXPROCS(threads)
@@ -57,7 +61,7 @@ func runForwarder(ctx context.Context, args []string, _ io.Writer) error {
 	for i := range threads {
 		running.Go(func() {
 			runtime.LockOSThread()
-			f := &forwardThread{nodes: nodes, listener: int(file.Fd()), sides: make(map[int32]*forwardSide), buffer: make([]byte, forwardBuffer)}
+			f := &forwardThread{nodes: nodes, listener: waiting, sides: make(map[int32]*forwardSide), buffer: make([]byte, forwardBuffer)}
 			failed[i] = f.run(ctx)
 		})
 	}

@@ -31,14 +31,14 @@ func TestForwarderForwards(t *testing.T) {
 					t.Fatal("it does not accept connections")
 				}
 			}
-			w := ofSize("", "", body, 4)
-			g := &generator{spec: &LoadSpec{Address: address, Routes: []string{"node1", "node2"}, Connections: 4, Head: w.Head, Body: body}}
+			w := ofSize("", "", body, 16)
+			g := &generator{spec: &LoadSpec{Address: address, Routes: []string{"node1", "node2"}, Connections: 16, Head: w.Head, Body: body}}
 			if err := g.prepare(); err != nil {
 				t.Fatal(err)
 			}
 			for _, worker := range g.workers {
 				defer worker.close()
-				for range 20 {
+				for range 10 {
 					if err := worker.ask(t.Context()); err != nil {
 						t.Fatal(err)
 					}
