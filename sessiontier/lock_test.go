@@ -146,8 +146,9 @@ func TestLockIsFair(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range waiting {
 			all.Go(func() {
-				mustUnlock(t, p.mustLock(t, "A", time.Minute))
-				order <- i
+				l := p.mustLock(t, "A", time.Minute)
+				order <- i // before the next one may come
+				mustUnlock(t, l)
 			})
 			synctest.Wait()
 		}

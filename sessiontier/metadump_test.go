@@ -18,6 +18,16 @@ const goodStats = "STAT pid 1\r\nSTAT time 1700000000\r\nSTAT curr_items 3\r\nST
 // hangUp is the answer of a server that hangs up.
 const hangUp = ""
 
+// asSocket is a pipe of which, as of a socket, deadlines may be set when the other side has hung up: the next read tells.
+type asSocket struct{ net.Conn }
+
+func (a asSocket) SetReadDeadline(at time.Time) error {
+	if err := a.Conn.SetReadDeadline(at); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return nil
+}
+
 // listFrom lists the keys of a server that answers "stats" and then "lru_crawler metadump hash" and "all" with the given texts. It hangs up when there is no
 // command in patience: where the client waits for the rest of an answer while the server waits for a command.
 func listFrom(t testing.TB, patience time.Duration, stats, hash, all string) ([]listed, error) {
@@ -45,7 +55,7 @@ func listFrom(t testing.TB, patience time.Duration, stats, hash, all string) ([]
 		}
 		_, _ = far.Read(request) // until the client hangs up
 	}()
-	l := newLister(near)
+	l := newLister(asSocket{near})
 	defer func() { l.close(); <-done }()
 	if err := l.readStats(); err != nil {
 		return nil, err
