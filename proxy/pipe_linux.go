@@ -92,8 +92,10 @@ func newPipe(ends pipeEnds, size int) (*pipe, error) {
 	ends.out, ends.in = fds[0], fds[1]
 	p := &pipe{ends: ends}
 	var err error
-	if p.size, err = unix.FcntlInt(uintptr(ends.in), unix.F_SETPIPE_SZ, size); err != nil { // not allowed: it keeps the size that it has
-		p.size, err = unix.FcntlInt(uintptr(ends.in), unix.F_GETPIPE_SZ, 0)
+	if p.size, err = unix.FcntlInt(uintptr(ends.in), unix.F_SETPIPE_SZ, size); err != nil { // not allowed: less may be, else it keeps the size that it has
+		if p.size, err = unix.FcntlInt(uintptr(ends.in), unix.F_SETPIPE_SZ, pipeSmall); err != nil {
+			p.size, err = unix.FcntlInt(uintptr(ends.in), unix.F_GETPIPE_SZ, 0)
+		}
 	}
 	if err == nil && p.size < spliceLeast {
 		err = errSmallPipe

@@ -64,3 +64,18 @@ func lowestFree(t *testing.T) int {
 	}
 	return fd
 }
+
+// Where the system refuses a large pipe, a smaller one is made, and not one of the size that pipes begin with.
+func TestPipeThatMayNotBeLarge(t *testing.T) {
+	var p pipes
+	p.open.Add(1)
+	made, err := newPipe(pipeEnds{open: &p.open}, -1) // unsigned, that is more than anybody may have
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.size != pipeSmall {
+		t.Errorf("it holds %d bytes, wanted %d", made.size, pipeSmall)
+	}
+	made.held = 1
+	p.put(made)
+}
