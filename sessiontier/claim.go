@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -49,7 +50,7 @@ type claimAttempt struct {
 type claim struct {
 	write
 	owner string
-	base  *envelope        // the newest that anybody else wrote, over all attempts: what the claim hands over
+	base  *envelope        // what all that anybody else wrote says together, over all attempts: what the claim hands over
 	mine  [maxNodes]uint64 // by node: the id of what an attempt of this claim wrote there
 	held  map[int]token    // by node: what the present attempt wrote
 	sent  []claimAttempt   // all of them, with rising generations: a node that did not answer may store one yet, with what was the newest then
@@ -85,6 +86,7 @@ func (c *claim) run(ctx context.Context) (*envelope, error) {
 		}
 		last = generation
 		env := *c.base
+		env.base, env.created = c.base.content(), max(env.created, 0)
 		next := claimAttempt{generation: generation + 1, stored: c.t.now().UnixMilli()}
 		if n := len(c.sent); n > 0 {
 			next.generation = max(next.generation, c.sent[n-1].generation+1)
@@ -92,6 +94,9 @@ func (c *claim) run(ctx context.Context) (*envelope, error) {
 		c.sent = append(c.sent, next)
 		env.version, env.owner, env.stored = Version{Generation: next.generation}, c.owner, next.stored
 		won, err := c.install(ctx, v, &env)
+		if won && env.joined {
+			won, err = c.confirm(ctx, &env)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -118,15 +123,18 @@ func (c *claim) rebase(v *view) (generation uint64, err error) {
 			continue
 		}
 		generation = max(generation, e.env.version.Generation)
-		if e.tok.id != c.mine[i] && !c.wrote(&e.env) && (c.base == nil || c.base.compare(&e.env) < 0) {
-			c.base = &e.env
+		if e.tok.id != c.mine[i] && !c.wrote(&e.env) {
+			c.base = join(c.base, &e.env)
 		}
 	}
 	return generation, nil
 }
 
-// wrote reports whether a copy is one of this claim's own, of which no answer has told.
+// wrote reports whether a copy is one of this claim's own, of which no answer has told, and that nobody has given a newer state since.
 func (c *claim) wrote(e *envelope) bool {
+	if c.base != nil && !e.base.isZero() && e.hasNewerState(c.base) {
+		return false
+	}
 	return e.owner == c.owner && e.version.Counter == 0 && slices.Contains(c.sent, claimAttempt{e.version.Generation, e.stored})
 }
 
@@ -154,11 +162,30 @@ func (c *claim) install(ctx context.Context, v *view, env *envelope) (won bool, 
 	if len(c.held) < c.t.copies && c.mayMiss(v) {
 		return false, nil // what failed may hold a save that was made since, and so may the others
 	}
+	c.remember(env)
+	return true, nil
+}
+
+// remember keeps what the new owner's first version can be written over.
+func (c *claim) remember(env *envelope) {
 	h := &handle{incarnation: env.incarnation, created: env.created, copies: make([]heldCopy, len(c.t.nodes))}
 	for i, tok := range c.held {
 		h.copies[i] = heldCopy{tok: tok, version: env.version, owner: env.owner}
 	}
 	c.t.handles.set(c.storeKey, h)
+}
+
+// confirm stores a claim once more that hands over another state than earlier claims did, without a base: whoever got theirs may have stored what they
+// made of it, somewhere, and is not to win over what users see from now on. ok is false when the claim must begin anew.
+func (c *claim) confirm(ctx context.Context, env *envelope) (ok bool, err error) {
+	env.base, env.joined = Version{}, false
+	nodes := slices.Sorted(maps.Keys(c.held))
+	before := maps.Clone(c.held)
+	clear(c.held)
+	if _, err := c.putClaim(ctx, env, nodes, func(i int) token { return before[i] }); err != nil || len(c.held) < len(nodes) {
+		return false, err
+	}
+	c.remember(env)
 	return true, nil
 }
 
@@ -233,7 +260,7 @@ func (c *claim) settle(ctx context.Context, env *envelope, nodes []int) (conflic
 		switch {
 		case e.err != nil:
 			c.fail(i, e.err)
-		case e.found && e.env.compare(c.base) > 0:
+		case e.found && (e.env.compare(c.base) > 0 || e.env.hasNewerState(c.base)):
 			return nil, true, nil
 		default:
 			tokens[i] = e.tok

@@ -17,6 +17,8 @@ type envelope struct {
 	tombstone   bool
 	incarnation uint64
 	version     Version
+	base        Version // of a claim: the version whose state it hands over; zero: not a claim's, not known, or the claim holds whatever else there is
+	joined      bool    // of a claim with a base: that is not what the claim was made from at first
 	owner       string
 	created     int64 // ms since 1970 at which the tier first stored this incarnation
 	stored      int64 // ms since 1970 at which this copy was written
@@ -40,7 +42,7 @@ const (
 )
 
 // compare orders two envelopes of one key: by incarnation, if both are known; a tombstone beats every version of its incarnation; then
-// by generation, owner, counter. The owner comes before the counter so that, should a partition ever give one generation to two
+// by generation, owner, counter, and of one claim by the states. The owner comes before the counter so that, should a partition ever give one generation to two
 // owners, all proxies agree on one of them and their counters do not interleave. A version of an unknown incarnation is taken to be
 // of the other's: it must neither lose to an older version nor win over a tombstone.
 func (e *envelope) compare(o *envelope) int {
@@ -58,7 +60,10 @@ func (e *envelope) compare(o *envelope) int {
 	if c := cmp.Compare(e.owner, o.owner); c != 0 {
 		return c
 	}
-	return cmp.Compare(e.version.Counter, o.version.Counter)
+	if c := cmp.Compare(e.version.Counter, o.version.Counter); c != 0 {
+		return c
+	}
+	return e.content().Compare(o.content())
 }
 
 func boolToInt(b bool) int {
@@ -102,7 +107,7 @@ func (e *envelope) appendHead(b []byte, k Key, format byte, packed, whole int) [
 		b = binary.BigEndian.AppendUint16(b, uint16(n))
 	}
 	for _, v := range [...]uint64{e.incarnation, e.version.Generation, e.version.Counter,
-		uint64(e.created), uint64(e.stored), milliseconds(e.ttl)} {
+		e.origin(), uint64(e.stored), milliseconds(e.ttl)} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(packed))
@@ -194,7 +199,6 @@ func decodeHead(b []byte, k Key) (head, error) {
 			incarnation: binary.BigEndian.Uint64(b[16:]),
 			version:     Version{Generation: binary.BigEndian.Uint64(b[24:]), Counter: binary.BigEndian.Uint64(b[32:])},
 			owner:       string(names[pool+app+base : pool+app+base+owner]),
-			created:     int64(binary.BigEndian.Uint64(b[40:])),
 			stored:      int64(binary.BigEndian.Uint64(b[48:])),
 			ttl:         time.Duration(ttl) * time.Millisecond,
 		},
@@ -203,6 +207,7 @@ func decodeHead(b []byte, k Key) (head, error) {
 		packed: int(binary.BigEndian.Uint32(b[64:])),
 		whole:  int(binary.BigEndian.Uint32(b[68:])),
 	}
+	h.setOrigin(binary.BigEndian.Uint64(b[40:]))
 	compressed := b[5]&flagCompressed != 0
 	if ttl > maxMilliseconds || owner > maxOwnerLength || h.tombstone && h.packed != 0 || compressed != (h.whole != 0) {
 		return head{}, errValues

@@ -48,13 +48,13 @@ func (w *walk) mend(ctx context.Context, source int, l *listed) error {
 		life = rest
 	}
 	v := w.t.lookBeside(ctx, k, l.key, source, entry{found: true, env: env, tok: tok, size: len(value)})
-	if env.outdated && v.newest.compare(&env) <= 0 {
+	if env.outdated && v.highest.compare(&env) <= 0 {
 		if err := w.reseal(ctx, v, source, &env, life); err != nil {
 			return err
 		}
 	}
 	if w.isFor(v, source) {
-		return w.complete(ctx, v, &env, life)
+		return w.complete(ctx, v, v.newest, life) // which has a newer state than env, where that is a claim which does not hold the newest
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (w *walk) reseal(ctx context.Context, v *view, source int, env *envelope, l
 // isFor says whether the session is this source's to mend: no node holds something newer, and none that comes before it in rank the same.
 func (w *walk) isFor(v *view, source int) bool {
 	own := &v.entries[source].env
-	if v.newest.compare(own) > 0 {
+	if v.highest.compare(own) > 0 {
 		return false
 	}
 	for _, i := range v.rank {
@@ -93,7 +93,7 @@ func (w *walk) isFor(v *view, source int) bool {
 	return false
 }
 
-// complete writes env, for life, to the nodes that lack it.
+// complete writes env, for life, to the nodes that lack it, or its state.
 func (w *walk) complete(ctx context.Context, v *view, env *envelope, life time.Duration) error {
 	var room [maxNodes]int
 	var wanted nodeSet

@@ -23,8 +23,9 @@ type view struct {
 	key      Key
 	storeKey string
 	rank     rank
-	entries  []entry // by node
-	newest   *envelope
+	entries  []entry   // by node
+	newest   *envelope // what they say together
+	highest  *envelope // what one of them says that has the newest version; its state may be older than that of newest
 }
 
 // look asks every node about the session: any of them may hold a copy, since copies go to the nodes that are alive when they are
@@ -69,7 +70,7 @@ func (t *Tier) findNewest(v *view) {
 	v.findNewest()
 	for _, n := range t.nodes {
 		if end, ok := n.pending.get(v.storeKey); ok && (v.newest == nil || v.newest.compare(&end.env) < 0) {
-			v.newest = &end.env
+			v.newest, v.highest = &end.env, &end.env
 		}
 	}
 }
@@ -100,12 +101,16 @@ func (t *Tier) ask(ctx context.Context, i int, k Key, storeKey string) entry {
 
 // findNewest looks at known incarnations first: against a version of an unknown one only the newest of them may be held.
 func (v *view) findNewest() {
-	v.newest = nil
+	v.newest, v.highest = nil, nil
 	for _, known := range [...]bool{true, false} {
 		for i := range v.entries {
 			e := &v.entries[i]
-			if e.found && (e.env.incarnation != 0) == known && (v.newest == nil || v.newest.compare(&e.env) < 0) {
-				v.newest = &e.env
+			if !e.found || (e.env.incarnation != 0) != known {
+				continue
+			}
+			v.newest = join(v.newest, &e.env)
+			if v.highest == nil || v.highest.compare(&e.env) < 0 {
+				v.highest = &e.env
 			}
 		}
 	}

@@ -113,9 +113,11 @@ func TestTwoOwnersOfOneGeneration(t *testing.T) {
 	left.mustClaim(t, k, "node1", "2.0")
 	right.mustClaim(t, k, "node2", "2.0")
 	left.mustSave(t, k, rec("2.9", "node1", "left"))
-	whole.wantRecord(t, k, "2.0", "node2", "a")
+	whole.wantRecord(t, k, "2.0", "node2", "left") // node2 has saved nothing yet
 	whole.wantSave(t, k, rec("2.10", "node1", "left"), ErrFenced)
-	whole.mustClaim(t, k, "node3", "3.0")
+	if r := whole.mustClaim(t, k, "node3", "3.0"); string(r.State) != "left" {
+		t.Errorf("claimed state %q, want what was saved last", r.State)
+	}
 	for _, p := range []proxy{left, right} {
 		p.wantSave(t, k, rec("2.11", "node1", "late"), ErrFenced)
 		p.wantSave(t, k, rec("2.11", "node2", "late"), ErrFenced)

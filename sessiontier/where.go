@@ -53,7 +53,7 @@ func (t *Tier) Where(ctx context.Context, k Key) []Copy {
 			}
 			c.Version, c.Owner, c.TTL = e.env.version, e.env.owner, e.env.ttl
 			c.Age = time.Duration(max(now-e.env.stored, 0)) * time.Millisecond
-			c.Newest = e.env.compare(v.newest) == 0
+			c.Newest = e.env.compare(v.highest) == 0
 		}
 		copies = append(copies, c)
 	}
