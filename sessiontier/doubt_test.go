@@ -128,6 +128,51 @@ func TestNoCopyWhileOneIsLate(t *testing.T) {
 	}
 }
 
+// TestNoCopyWhenTimeIsOver: as before, and the caller's time is over before that node has answered.
+func TestNoCopyWhenTimeIsOver(t *testing.T) {
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
+	p := late(t, servers, nil)
+	servers[1].door.hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := p.Lookup(ctx, key("only")); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("error %v, want %v", err, ErrUnavailable)
+	}
+}
+
+// TestUnstoredSaveKnowsNoBeginning: a process stands still while it stores the first version of a session once more, which it has not stored itself. What it could not
+// see, and could not store, is no session that began just now, and newer than what others have done since.
+func TestUnstoredSaveKnowsNoBeginning(t *testing.T) {
+	t.Parallel()
+	servers := startBehindDoors(t, 2)
+	k := key("first")
+	p := late(t, servers, nil)
+	other := openTier(t, servers, func(c *Config) {
+		for i, s := range servers {
+			c.Nodes[i].Address = s.own()
+		}
+	})
+	other.mustSave(t, k, rec("1.1", "node1", "a"))
+	for _, s := range servers {
+		s.door.hold()
+	}
+	again := rec("1.1", "node1", "a")
+	again.Continued = true
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := p.Save(ctx, k, again); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("error %v, want %v", err, ErrUnavailable)
+	}
+	for _, s := range servers {
+		s.door.let()
+	}
+	other.mustClaim(t, k, "node2", "2.0")
+	other.mustSave(t, k, rec("2.1", "node2", "b"))
+	p.wantSave(t, k, rec("1.2", "node1", "late"), ErrFenced)
+	other.wantRecord(t, k, "2.1", "node2", "b")
+}
+
 // TestLateSaveDoesNotStandIn: a process stands still while it saves, and another one claims the session meanwhile. When it goes on, its
 // exchanges seem to have timed out: it must not take that for a reason to store what it has elsewhere.
 func TestLateSaveDoesNotStandIn(t *testing.T) {

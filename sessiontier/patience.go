@@ -37,13 +37,10 @@ func (t *Tier) askAgain(ctx context.Context, v *view, asked int) (again bool, er
 		return false, nil
 	}
 	enough := v.newest == nil && v.silent() < t.copies
-	if enough && asked >= fewAsks {
+	if enough && asked >= fewAsks && ctx.Err() == nil {
 		return false, nil
 	}
 	if ended := pause(ctx, asked); ended != nil {
-		if enough {
-			return false, nil
-		}
 		return false, fmt.Errorf("%w: %w: %w", ErrUnavailable, v.firstError(), ended)
 	}
 	return true, nil

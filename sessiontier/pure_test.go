@@ -142,6 +142,7 @@ func TestDecideSave(t *testing.T) {
 		err    error
 	}{
 		{"first of all", nil, Version{1, 1}, nil, startOver{allowed: true}, 1000, nil},
+		{"the first, of a session that was there", nil, Version{1, 1}, nil, startOver{}, 0, nil},
 		{"copies lost, nothing known", nil, Version{3, 4}, nil, startOver{}, 0, nil},
 		{"copies lost, known", nil, Version{3, 4}, &handle{incarnation: 500}, startOver{}, 500, nil},
 		{"next", live(5, Version{1, 1}, "a"), Version{1, 2}, nil, startOver{}, 5, nil},

@@ -130,10 +130,10 @@ func decideSave(newest *envelope, rec Record, known *handle, over startOver, now
 		return env, nil
 	}
 	switch {
-	case newest == nil && (over.allowed || rec.Version == firstVersion):
+	case newest == nil && over.allowed:
 		env.incarnation = millis(now)
 	case newest == nil:
-		// Not a first version, and nobody knows when that was: older than any that is known.
+		// Not a new session, and nobody knows when it began: older than any that is known. There may be copies that were not seen.
 	case newest.tombstone && over.allowed && newest.incarnation <= over.above:
 		env.incarnation = max(newest.incarnation+1, millis(now))
 	case newest.tombstone:
