@@ -23,12 +23,18 @@ func (v Version) isZero() bool { return v == Version{} }
 
 // origin is what the head of a copy says at byte 40: its base, if it has one that there is room for, else when the session was first stored.
 func (e *envelope) origin() uint64 {
-	back := e.version.Generation - e.base.Generation
-	if e.base.isZero() || e.base.Generation > e.version.Generation || back > baseBackMask || e.base.Counter > baseCountsMask {
+	if !e.keepsBase() {
 		return uint64(e.created)
 	}
+	back := e.version.Generation - e.base.Generation
 	joined := uint64(boolToInt(e.joined)) * baseJoined
 	return baseMark | joined | (e.version.Generation&baseOwnMask)<<baseOwnShift | back<<baseBackShift | e.base.Counter
+}
+
+// keepsBase reports whether e has a base that a copy has room for.
+func (e *envelope) keepsBase() bool {
+	return !e.base.isZero() && e.base.Generation <= e.version.Generation &&
+		e.version.Generation-e.base.Generation <= baseBackMask && e.base.Counter <= baseCountsMask
 }
 
 // setOrigin takes in what origin has written.

@@ -44,6 +44,7 @@ const maxClaimAttempts = 1000
 type claimAttempt struct {
 	generation uint64
 	stored     int64
+	content    Version // that a copy of it says it has
 }
 
 // claim is one claim on its way.
@@ -91,8 +92,11 @@ func (c *claim) run(ctx context.Context) (*envelope, error) {
 		if n := len(c.sent); n > 0 {
 			next.generation = max(next.generation, c.sent[n-1].generation+1)
 		}
-		c.sent = append(c.sent, next)
 		env.version, env.owner, env.stored = Version{Generation: next.generation}, c.owner, next.stored
+		if next.content = env.base; !env.keepsBase() {
+			next.content = env.version
+		}
+		c.sent = append(c.sent, next)
 		won, err := c.install(ctx, v, &env)
 		if won && env.joined {
 			won, err = c.confirm(ctx, &env)
@@ -130,12 +134,10 @@ func (c *claim) rebase(v *view) (generation uint64, err error) {
 	return generation, nil
 }
 
-// wrote reports whether a copy is one of this claim's own, of which no answer has told, and that nobody has given a newer state since.
+// wrote reports whether a copy is one of this claim's own, of which no answer has told: not one that has been given a newer state
+// since, nor one of another claim for the same owner at the same moment.
 func (c *claim) wrote(e *envelope) bool {
-	if c.base != nil && !e.base.isZero() && e.hasNewerState(c.base) {
-		return false
-	}
-	return e.owner == c.owner && e.version.Counter == 0 && slices.Contains(c.sent, claimAttempt{e.version.Generation, e.stored})
+	return e.owner == c.owner && e.version.Counter == 0 && slices.Contains(c.sent, claimAttempt{e.version.Generation, e.stored, e.content()})
 }
 
 // install writes the claim to the arbiter and then to the others. won is false when somebody else got ahead, or the arbiter failed.

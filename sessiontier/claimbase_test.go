@@ -176,3 +176,28 @@ func (p proxy) put(t *testing.T, k Key, node int, e envelope) {
 		t.Fatal(err)
 	}
 }
+
+// TestClaimsForOneOwnerAtOnce: two proxies claim a session for the same owner at the same moment, by their clocks. Who loses does not take the other's claim for its
+// own, and hands over what that one did.
+func TestClaimsForOneOwnerAtOnce(t *testing.T) {
+	t.Parallel()
+	servers := startServers(t, 2)
+	clock := &stepper{}
+	moment := time.Now()
+	claimer := openTier(t, servers, func(c *Config) { c.Now = func() time.Time { clock.now(); return moment } })
+	other := openTier(t, servers, func(c *Config) { c.Now = func() time.Time { return moment } })
+	k := key("both")
+	claimer.mustSave(t, k, rec("1.1", "node1", "old"))
+	clock.then(func() bool {
+		if err := other.Save(context.Background(), k, rec("1.2", "node1", "new")); err != nil {
+			t.Error(err)
+		}
+		if r, err := other.Claim(context.Background(), k, "node2"); err != nil || r.Version != (Version{2, 0}) {
+			t.Errorf("the other claim got version %s, error %v", r.Version, err)
+		}
+		return true
+	})
+	if r := claimer.mustClaim(t, k, "node2", "3.0"); string(r.State) != "new" {
+		t.Errorf("claimed state %q, want what was saved last", r.State)
+	}
+}
