@@ -195,6 +195,9 @@ func TestClaimsForOneOwnerAtOnce(t *testing.T) {
 		if r, err := other.Claim(context.Background(), k, "node2"); err != nil || r.Version != (Version{2, 0}) {
 			t.Errorf("the other claim got version %s, error %v", r.Version, err)
 		}
+		if err := other.Save(context.Background(), k, rec("2.0", "node2", "new")); err != nil {
+			t.Error(err)
+		}
 		return true
 	})
 	if r := claimer.mustClaim(t, k, "node2", "3.0"); string(r.State) != "new" {

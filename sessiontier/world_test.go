@@ -412,13 +412,14 @@ func (w *world) live(operations int) {
 	w.mu.Lock()
 	w.calm()
 	w.nested = true
+	told := w.told
 	w.mu.Unlock()
 	r, err := w.tiers[1].Claim(w.t.Context(), w.k, "node9")
 	state, bad := strconv.ParseUint(string(r.State), 2, 64)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := errors.Join(err, bad); err != nil || w.told&^state != 0 {
-		w.fail("in the end the session has version %s, error %v, and lacks %b", r.Version, err, w.told&^state)
+	if err := errors.Join(err, bad); err != nil || told&^state != 0 {
+		w.fail("in the end the session has version %s, error %v, and lacks %b", r.Version, err, told&^state)
 	}
 }
 
