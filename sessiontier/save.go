@@ -86,8 +86,8 @@ func (t *Tier) saveRecord(ctx context.Context, w *write, rec Record, startsOver 
 			break
 		}
 		v := w.look(ctx)
-		if !asked && v.silent() >= t.copies && t.mayAnswer(v) {
-			// A claim may be on all that are silent. They may be late since this process stood still, and for as long.
+		if !asked && t.mayAnswer(v) {
+			// A claim may be on all that are silent, or on one where the others were restarted. They may be late since this process stood still, and for as long.
 			asked, w.failed = true, 0
 			v = w.look(ctx)
 		}

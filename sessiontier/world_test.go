@@ -352,6 +352,7 @@ func (w *world) another() {
 		w.stores[w.trouble] = w.newStore()
 	}
 	w.calm()
+	w.nested = true // nothing else goes wrong until the node is healed
 	w.mu.Unlock()
 	w.settle(func() error { return w.tiers[0].Touch(w.t.Context(), w.k) })
 	for i := range 3 {
@@ -360,6 +361,7 @@ func (w *world) another() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.calm()
+	w.nested = false
 	w.trouble = w.draw.IntN(3)
 	w.tell("n%d is in trouble", w.trouble)
 }
