@@ -140,7 +140,7 @@ func (j *job) duration(p *plan) time.Duration {
 			continue
 		}
 		if e.workload.WarmUp > 0 {
-			total += mostWarm
+			total += time.Duration(1+e.workload.Rehearsals) * mostWarm
 		}
 		total += time.Duration(rounds) * (p.round + p.warm + 2*time.Second)
 	}

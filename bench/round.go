@@ -20,7 +20,7 @@ func (c *contender) spec(s *site, warm, length time.Duration) LoadSpec {
 		Address: c.running.Address, Connections: w.Connections, Workers: w.Workers, Sessions: w.Sessions,
 		Head: w.Head, Body: w.Body, Follow: w.Tomcat, Fresh: w.Fresh, Rate: w.Rate, Hold: w.Hold, Warm: warm, Time: length,
 	}
-	if len(c.rounds) == 0 {
+	if len(c.rounds) == 0 || w.Rehearsals > 0 {
 		spec.WarmUp = w.WarmUp
 	}
 	for _, b := range c.backends {
@@ -86,9 +86,29 @@ func (l *loader) wait() error {
 // grace is how much longer than its load a round may take.
 const grace = 20 * time.Second
 
-// measureRound lets a load generator loose on a contender and reads what its processes used between the edges of the measured time.
+// measureRound lets a load generator loose on a contender and keeps what came of it.
 func (c *contender) measureRound(ctx context.Context, s *site, warm, length time.Duration) error {
-	spec, limit := c.spec(s, warm, length), warm+length+grace
+	if len(c.rounds) == 0 {
+		for range c.workload.Rehearsals {
+			if _, err := c.load(ctx, s, c.spec(s, 0, time.Millisecond)); err != nil {
+				return fmt.Errorf("rehearsal: %w", err)
+			}
+		}
+	}
+	round, err := c.load(ctx, s, c.spec(s, warm, length))
+	if err != nil {
+		return err
+	}
+	if round.Requests == 0 {
+		return errors.New("no request was answered within the measured time")
+	}
+	c.rounds = append(c.rounds, round)
+	return nil
+}
+
+// load does what spec says and reads what the contender's processes used between the edges of the measured time.
+func (c *contender) load(ctx context.Context, s *site, spec LoadSpec) (Round, error) {
+	limit := spec.Warm + spec.Time + grace
 	if spec.WarmUp > 0 {
 		limit += mostWarm
 	}
@@ -96,7 +116,7 @@ func (c *contender) measureRound(ctx context.Context, s *site, warm, length time
 	defer cancel()
 	l, err := startLoad(ctx, s.self, spec)
 	if err != nil {
-		return err
+		return Round{}, err
 	}
 	var before, after Usage
 	var result LoadResult
@@ -113,15 +133,11 @@ func (c *contender) measureRound(ctx context.Context, s *site, warm, length time
 		}
 	}
 	if err = errors.Join(err, l.wait()); err != nil {
-		return fmt.Errorf("%w\n%s", err, c.tail())
+		return Round{}, fmt.Errorf("%w\n%s", err, c.tail())
 	}
 	if !c.running.Process.alive() {
-		return fmt.Errorf("the proxy: %w\n%s", errEnded, c.running.Process.tail())
+		return Round{}, fmt.Errorf("the proxy: %w\n%s", errEnded, c.running.Process.tail())
 	}
-	if result.Requests == 0 {
-		return errors.New("no request was answered within the measured time")
-	}
-	c.rounds = append(c.rounds, newRound(result, before, after))
 	c.requests += int64(result.Requests + result.Warm)
-	return c.takeLog()
+	return newRound(result, before, after), c.takeLog()
 }

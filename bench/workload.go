@@ -19,7 +19,8 @@ type Workload struct {
 	TLS         bool
 	Rate        float64 // requests a second at the most; 0: as they come
 	Hold        []int   // idle connections to measure memory at, instead of requests
-	WarmUp      int     // requests before the first round, which each session is part of where there are many
+	WarmUp      int     // requests before the first round, which each session is part of where there are many; with Rehearsals before each round
+	Rehearsals  int     // how often, before the first round, WarmUp requests come with new connections and sessions
 }
 
 // A backendSpec is what backends have to be; workloads of the same have them in common.
