@@ -428,7 +428,14 @@ func (w *world) live(operations int) {
 // TestWorlds: what users were told stays, in many worlds. They mostly wait, so many are lived at once.
 func TestWorlds(t *testing.T) {
 	t.Parallel()
-	const worlds, atOnce = 480, 16
+	const atOnce = 16
+	worlds := uint64(96)
+	if more := os.Getenv("REHYDRA_WORLDS"); more != "" { // how many to try, for as long as there is time
+		var err error
+		if worlds, err = strconv.ParseUint(more, 10, 64); err != nil {
+			t.Fatalf("REHYDRA_WORLDS is %q, wanted a number: %v", more, err)
+		}
+	}
 	var all sync.WaitGroup
 	for first := range uint64(atOnce) {
 		all.Go(func() {
