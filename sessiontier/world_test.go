@@ -61,10 +61,9 @@ type backed struct {
 
 // flaky is a node as one tier sees it.
 type flaky struct {
-	store // nil: it is the world's
-	w     *world
-	tier  int
-	node  int
+	w    *world
+	tier int
+	node int
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
