@@ -24,6 +24,21 @@ func Receive(fd uintptr, p []byte) (int, error) {
 	return n, nil
 }
 
+// Send writes some of p, which is not empty, to a socket that does not block: syscall.EAGAIN where there is no room.
+func Send(fd uintptr, p []byte) (int, error) {
+	n, errno := write(fd, p[:min(len(p), maxWrite)])
+	switch {
+	case errno == syscall.EAGAIN:
+		return 0, syscall.EAGAIN
+	case errno != 0:
+		return 0, os.NewSyscallError("write", errno)
+	}
+	return n, nil
+}
+
+// Silent reports whether a socket is open and has nothing to read, without taking a byte.
+func Silent(fd uintptr) bool { return silent(fd) }
+
 // Calls makes the calls on one connection at a time; one goroutine may read while another writes. The deadlines of the connection hold, and closing
 // it ends what waits. What the calls need is made at the first of each kind, so that later ones do not allocate. The zero value is ready; it must
 // not be copied once it was used.

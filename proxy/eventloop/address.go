@@ -1,0 +1,44 @@
+package eventloop
+
+import (
+	"net"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// RemoteAddr is net.Conn's, a *net.TCPAddr.
+func (c *Conn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) }
+
+// Remote is RemoteAddr without an allocation.
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
+
+// LocalAddr is net.Conn's, a *net.TCPAddr; zero where the connection is closed.
+func (c *Conn) LocalAddr() net.Addr {
+	var local netip.AddrPort
+	if c.hold() {
+		defer c.let()
+		if sa, err := unix.Getsockname(c.fd); err == nil {
+			local = addrPort(sa)
+		}
+	}
+	return net.TCPAddrFromAddrPort(local)
+}
+
+// addrPort is a socket's address; the zero value where it is not one of IP.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+func tcpAddrPort(addr net.Addr) netip.AddrPort {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
+}
