@@ -253,7 +253,7 @@ func (c *claim) putClaim(ctx context.Context, env *envelope, nodes []int, old fu
 // based on (a copy that was only refreshed, or expired). ahead: one holds something newer, so the claim must begin anew.
 func (c *claim) settle(ctx context.Context, env *envelope, nodes []int) (conflicts []int, ahead bool, err error) {
 	var tokens [maxNodes]token
-	entries := fan(ctx, c.t, nodes, entry{err: errNoAnswer}, func(ctx context.Context, i int) entry {
+	entries := fan(ctx, c.t, nil, nodes, entry{err: errNoAnswer}, func(ctx context.Context, i int) entry {
 		return c.t.ask(ctx, i, c.key, c.storeKey)
 	})
 	var open []int

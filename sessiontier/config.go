@@ -23,6 +23,7 @@ type Config struct {
 	Nodes        []Node        // memcached: 1 to 64; embedded: none
 	FailoverOnly []string      // names of nodes that are used only when too few others are alive
 	Copies       int           // of each session, 1 to the number of nodes; embedded: always 1
+	Dial         Dialer        // makes the connections to nodes; nil: package net's
 	Timeout      time.Duration // of connecting to a node, and of one exchange; 100 ms
 	Retry        time.Duration // between two probes of a node; 1 s
 	MaxState     int           // bytes of state that are kept at all; 1,000,000

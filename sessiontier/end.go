@@ -38,7 +38,7 @@ func (t *Tier) End(ctx context.Context, k Key, ttl time.Duration) error {
 
 	places, away := t.gravesOf(v)
 	buried, cause := 0, v.firstError()
-	for at, err := range fan(ctx, t, places, errNoAnswer, func(ctx context.Context, i int) error {
+	for at, err := range fan(ctx, t, nil, places, errNoAnswer, func(ctx context.Context, i int) error {
 		return t.bury(ctx, t.nodes[i], k, storeKey, &tomb, ttl)
 	}) {
 		if err != nil {

@@ -346,7 +346,7 @@ func TestLanesOfAServer(t *testing.T) {
 func TestLanesAfterARestart(t *testing.T) {
 	server := startMemcached(t)
 	var running sync.WaitGroup
-	p := newConnPool(server.address(), 5*time.Second, 4, 1000, &running)
+	p := newConnPool(server.address(), new(net.Dialer).DialContext, 5*time.Second, 4, 1000, &running)
 	defer running.Wait()
 	defer p.close()
 	read := func() error {

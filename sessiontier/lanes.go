@@ -12,6 +12,7 @@ import (
 // what is long to send. So nothing waits behind a message that takes long by itself. Each is made when it is first used.
 type lanes struct {
 	place   place
+	dial    Dialer
 	timeout time.Duration
 	limit   int64 // bytes of an answer after its head
 	running *sync.WaitGroup
@@ -21,6 +22,9 @@ type lanes struct {
 	mu  sync.Mutex // held while a lane is made
 	err error      // why no more are made; nil: they are
 }
+
+// Dialer makes a connection; network is tcp or unix. It is that of net.Dialer.DialContext.
+type Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 const (
 	laneOfSaves = iota
@@ -60,7 +64,7 @@ func (ls *lanes) of(opcode byte, length int) (*lane, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ls.timeout)
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, ls.place.network, ls.place.address)
+	conn, err := ls.dial(ctx, ls.place.network, ls.place.address)
 	if err != nil {
 		ls.err = err
 		return nil, err

@@ -22,6 +22,7 @@ type memcachedStore struct {
 	idle         int           // exchanges at once
 	maxValueSize int           // bytes of the largest state that is kept
 	now          func() time.Time
+	dial         Dialer
 
 	links    atomic.Uint64  // made so far
 	restarts atomic.Uint64  // of the server, as far as they were noticed: it came back empty
@@ -49,7 +50,7 @@ type heldItem struct {
 
 // newMemcached returns the store at address (host:port, or the path of a socket). It connects on first use.
 func newMemcached(address string, timeout time.Duration, idle int, now func() time.Time) *memcachedStore {
-	return &memcachedStore{address: address, timeout: timeout, idle: idle, now: now}
+	return &memcachedStore{address: address, dial: new(net.Dialer).DialContext, timeout: timeout, idle: idle, now: now}
 }
 
 func (s *memcachedStore) get(key string) ([]byte, token, error) {
@@ -198,7 +199,7 @@ const (
 
 // newLink connects, and asks the server what it is.
 func (s *memcachedStore) newLink() (*link, error) {
-	conns := newConnPool(s.address, s.timeout, s.idle+spareConns, max(int64(s.maxValueSize), minMaxReply)+maxReplyNames, &s.running)
+	conns := newConnPool(s.address, s.dial, s.timeout, s.idle+spareConns, max(int64(s.maxValueSize), minMaxReply)+maxReplyNames, &s.running)
 	l := &link{conns: conns}
 	if err := classify(guard(l, (*link).probe)); err != nil {
 		conns.close()

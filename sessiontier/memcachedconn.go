@@ -32,8 +32,8 @@ type connPool struct {
 
 // newConnPool returns a pool of at most idle streams, for replies of at most limit bytes after their heads; it connects on first use. running ends when
 // its goroutines have, which is soon after close.
-func newConnPool(address string, timeout time.Duration, idle int, limit int64, running *sync.WaitGroup) *connPool {
-	p := &connPool{lanes: lanes{place: placeOf(address), timeout: timeout, limit: limit, running: running}}
+func newConnPool(address string, dial Dialer, timeout time.Duration, idle int, limit int64, running *sync.WaitGroup) *connPool {
+	p := &connPool{lanes: lanes{place: placeOf(address), dial: dial, timeout: timeout, limit: limit, running: running}}
 	p.addr = memcache.NewAddr(p.lanes.place)
 	p.client = memcache.NewFromServers(oneServer{p.addr})
 	p.client.SetTimeout(timeout)

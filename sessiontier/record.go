@@ -59,6 +59,9 @@ type Record struct {
 	// Continued: the backend had the session before the request that this comes from, and nobody had told it to forget it. So
 	// a first version, too, is no new session: it stays ended if it has ended. Not kept, and false for what is read.
 	Continued bool
+
+	// Waiter waits for a save where the goroutine is not to be blocked; nil: it may be. Not kept.
+	Waiter Waiter
 }
 
 // startsOver says that the record begins a session, also where one of its id has ended.

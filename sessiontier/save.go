@@ -75,10 +75,13 @@ func (t *Tier) rememberStart(w *write) {
 func (t *Tier) saveRecord(ctx context.Context, w *write, rec Record, startsOver bool) error {
 	if w.known != nil {
 		startsOver = startsOver || w.known.startsOver && rec.Version.Generation == firstVersion.Generation
+		w.waiter = rec.Waiter
 		if done, err := w.overwrite(ctx, rec); done {
 			return err
 		}
+		w.waiter = nil
 	}
+	block(rec.Waiter)
 	var over startOver
 	asked := false
 	for attempt := range maxAttempts {

@@ -18,7 +18,8 @@ type Tier struct {
 	failover []bool   // by node
 	copies   int
 	maxState int
-	local    bool // the only node is inside this process and never waits
+	timeout  time.Duration // of connecting to a node, and of one exchange
+	local    bool          // the only node is inside this process and never waits
 	now      func() time.Time
 	log      zerolog.Logger
 
@@ -49,7 +50,7 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 		return nil, err
 	}
 	t := &Tier{
-		codec: codec, copies: cfg.Copies, maxState: cfg.MaxState, local: cfg.Kind == KindEmbedded, now: cfg.Now, log: log,
+		codec: codec, copies: cfg.Copies, maxState: cfg.MaxState, timeout: cfg.Timeout, local: cfg.Kind == KindEmbedded, now: cfg.Now, log: log,
 		handles: newRecent[*handle](rememberedHandles), unknown: newUnknownIDs(rememberedUnknown),
 	}
 	if t.local {
@@ -59,6 +60,9 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 	for _, n := range cfg.Nodes {
 		s := newMemcached(n.Address, cfg.Timeout, cfg.Connections, cfg.Now)
 		s.maxValueSize = cfg.MaxState
+		if cfg.Dial != nil {
+			s.dial = cfg.Dial
+		}
 		t.addNode(cfg, n, s)
 	}
 

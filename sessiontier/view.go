@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 )
 
 // entry is what one node answered about one session.
@@ -46,7 +47,7 @@ func (t *Tier) lookWithout(ctx context.Context, k Key, storeKey string, order ra
 			asked = append(asked, i)
 		}
 	}
-	for at, e := range fan(ctx, t, asked, entry{err: errNoAnswer}, func(ctx context.Context, i int) entry {
+	for at, e := range fan(ctx, t, nil, asked, entry{err: errNoAnswer}, func(ctx context.Context, i int) entry {
 		return t.ask(ctx, i, k, storeKey)
 	}) {
 		v.entries[asked[at]] = e
@@ -165,9 +166,9 @@ func (v *view) live(copies int) (*envelope, error) {
 }
 
 // fan runs op for each of the nodes at once and returns the results in their order; missing stands for those that had none when ctx
-// ended. Those go on in the background, bounded by the nodes' time-outs, and the tier waits for them when it closes.
-func fan[R any](ctx context.Context, t *Tier, nodes []int, missing R, op func(context.Context, int) R) []R {
-	g := &gathering[R]{done: make(chan struct{}, 1)}
+// ended. Those go on in the background, bounded by the nodes' time-outs, and the tier waits for them when it closes. by waits for the results, if it is not nil.
+func fan[R any](ctx context.Context, t *Tier, by Waiter, nodes []int, missing R, op func(context.Context, int) R) []R {
+	g := &gathering[R]{}
 	g.results = g.room[:0]
 	for range nodes {
 		g.results = append(g.results, missing)
@@ -179,35 +180,74 @@ func fan[R any](ctx context.Context, t *Tier, nodes []int, missing R, op func(co
 		}
 		return g.results
 	}
-	started := 0
+	if g.by = by; by == nil {
+		g.done = make(chan struct{}, 1)
+	}
+	started, alone := 0, by == nil && t.leavesTime(ctx)
 	for at, i := range nodes {
 		if !t.enter() {
 			break
 		}
 		started++
-		go func() {
-			defer t.running.Done()
-			g.put(at, op(ctx, i))
-		}()
+		run := func() {
+			last := g.put(at, op(ctx, i))
+			t.running.Done()
+			if last {
+				g.wake()
+			}
+		}
+		if at == len(nodes)-1 && alone {
+			run() // who waits for it may as well do it: a goroutine and a wake-up less
+		} else {
+			go run()
+		}
 	}
 	return g.wait(ctx, started)
 }
 
-// gathering is where the results of a fan come together. Whoever waits is woken once, by the last of them.
+// leavesTime says that ctx does not end while a node is asked, connecting and a second try included.
+func (t *Tier) leavesTime(ctx context.Context) bool {
+	end, limited := ctx.Deadline()
+	return !limited || time.Until(end) > 4*t.timeout
+}
+
+// gathering is where the results of a fan come together. Whoever waits is woken once: by the last of them, or when there is no more time.
 type gathering[R any] struct {
 	mu      sync.Mutex
 	results []R
-	room    [2]R // for results, most often
-	come    int  // results; those awaited, with a minus, as soon as it is known how many they are
-	done    chan struct{}
+	room    [2]R          // for results, most often
+	come    int           // results; those awaited, with a minus, as soon as it is known how many they are
+	over    bool          // nobody waits any more
+	by      Waiter        // who waits; nil: a goroutine
+	done    chan struct{} // what it waits for
 }
 
-func (g *gathering[R]) put(at int, r R) {
+// put reports whether r is the last result that somebody waits for.
+func (g *gathering[R]) put(at int, r R) (last bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.results[at] = r
-	if g.come++; g.come == 0 {
+	g.come++
+	return g.come == 0 && !g.over
+}
+
+// wake wakes who waits.
+func (g *gathering[R]) wake() {
+	if g.by != nil {
+		g.by.Wake()
+	} else {
 		g.done <- struct{}{}
+	}
+}
+
+// giveUp wakes the Waiter although there are results to come.
+func (g *gathering[R]) giveUp() {
+	g.mu.Lock()
+	waits := g.come < 0
+	g.over = g.over || waits
+	g.mu.Unlock()
+	if waits {
+		g.wake()
 	}
 }
 
@@ -217,15 +257,24 @@ func (g *gathering[R]) wait(ctx context.Context, started int) []R {
 	g.come -= started
 	all := g.come == 0
 	g.mu.Unlock()
-	if all {
+	switch {
+	case all:
 		return g.results
-	}
-	select {
-	case <-g.done:
-		return g.results
-	case <-ctx.Done():
+	case g.by != nil:
+		stop := context.AfterFunc(ctx, g.giveUp)
+		g.by.Wait()
+		stop()
+	default:
+		select {
+		case <-g.done:
+			return g.results
+		case <-ctx.Done():
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.come == 0 {
+		return g.results
+	}
 	return slices.Clone(g.results)
 }

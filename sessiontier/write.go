@@ -16,6 +16,7 @@ type write struct {
 	failed   nodeSet // nodes that failed this write: not asked again
 	stored   nodeSet // nodes that hold what is to be written
 	cause    error   // why the first node failed
+	waiter   Waiter  // waits for what is written; nil: the goroutine does
 }
 
 // nodeSet is a set of nodes, by their indexes.
@@ -48,7 +49,7 @@ func (w *write) put(ctx context.Context, env *envelope, nodes []int, old func(in
 		return nil, err
 	}
 	life := lifeOf(env.ttl)
-	results := fan(ctx, w.t, nodes, putResult{err: errNoAnswer}, func(ctx context.Context, i int) putResult {
+	results := fan(ctx, w.t, w.waiter, nodes, putResult{err: errNoAnswer}, func(ctx context.Context, i int) putResult {
 		tok, err := w.t.nodes[i].put(ctx, w.storeKey, value, life, old(i))
 		return putResult{tok, err}
 	})
