@@ -81,6 +81,7 @@ func (x *exchange) attempt(b *upstream.Backend) result {
 // missed ends an attempt that got no answer, and says whether the request is to
 // be sent to b again, on a new connection.
 func (x *exchange) missed(b *upstream.Backend, c *upstream.Conn, s sent, err error) (r result, again bool) {
+	x.leaveLoop() // Unread waits, and so does the end of an upload
 	if s.bytes && !s.answered && !isTimeout(err) && c.Unread() {
 		s.bytes = false // nothing that counts: no application took it
 	}
@@ -119,11 +120,11 @@ func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, e
 	x.event.attempts++
 	switch {
 	case fresh:
-		c, err = b.AcquireFresh()
+		c, err = b.AcquireFresh(x.worker)
 	case idempotent(x.req.Method) && x.body.whole():
-		c, err = b.Acquire(time.Now(), upstream.LookAsking)
+		c, err = b.Acquire(x.worker, time.Now(), upstream.LookAsking)
 	default: // it could not be sent again
-		c, err = b.AcquireSure(time.Now(), upstream.Look(!x.body.whole()))
+		c, err = b.AcquireSure(x.worker, time.Now(), upstream.Look(!x.body.whole()))
 	}
 	if err != nil {
 		reportConnect(b, err)

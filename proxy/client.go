@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"rehydra/proxy/eventloop"
 	"rehydra/proxy/http2front"
 	"rehydra/proxy/socket"
 	"rehydra/proxy/upstream"
@@ -22,9 +23,12 @@ const clientBuffer = 4 << 10
 // client is one client connection. Its deadlines roll: each read or write has
 // its own time, and a steady slow transfer is never cut.
 type client struct {
-	raw  net.Conn             // the transport, as it was accepted
-	conn net.Conn             // what HTTP is spoken on: raw, or TLS over it
-	tls  *tls.ConnectionState // nil: there is no TLS
+	raw    net.Conn             // the transport, as it was accepted
+	looped *eventloop.Conn      // the same where the event loops serve it; nil: a goroutine of its own does
+	server *Server              // where looped is set
+	room   bool                 // it holds a place among all clients, which is to be given back
+	conn   net.Conn             // what HTTP is spoken on: raw, or TLS over it
+	tls    *tls.ConnectionState // nil: there is no TLS
 	// tlsFields tell a backend of TLS; nil without it.
 	tlsFields []byte
 
@@ -82,7 +86,11 @@ func (r *rolling) reset() { r.at = time.Time{} }
 
 func newClient(conn net.Conn, readers *sync.Pool) *client {
 	c := &client{raw: conn, conn: conn}
-	if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+	c.looped, _ = conn.(*eventloop.Conn)
+	if c.looped != nil {
+		c.peer = c.looped.Remote().Addr().Unmap()
+		c.addr = c.peer.String()
+	} else if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.peer = at.AddrPort().Addr().Unmap()
 		c.addr = c.peer.String()
 	} else {
@@ -92,6 +100,12 @@ func newClient(conn net.Conn, readers *sync.Pool) *client {
 	c.r = readers.Get().(*bufio.Reader)
 	c.r.Reset(c)
 	return c
+}
+
+// begin sets the limits for what comes first.
+func (c *client) begin(s *Server) {
+	c.write.limit = s.limits.BodyTimeout
+	c.setReadLimit(s.limits.HeaderTimeout) // for the first request, as for all heads
 }
 
 // secure reports whether the client speaks TLS with us.
@@ -108,10 +122,10 @@ func (c *client) protocol() string {
 // Read reads from the connection within the read limit.
 func (c *client) Read(p []byte) (n int, err error) {
 	switch {
-	case c.rest.direct:
-		n, err = socket.Receive(c.rest.fd, p)
 	case c.tls != nil:
 		n, err = c.conn.Read(p)
+	case c.rest.direct && c.looped == nil:
+		n, err = socket.Receive(c.rest.fd, p)
 	default:
 		n, err = c.readRaw(p)
 	}
@@ -130,6 +144,9 @@ func (c *client) Write(p []byte) (written int, err error) {
 // readRaw reads from the transport. Where no limit is set, the deadline that
 // stands holds.
 func (c *client) readRaw(p []byte) (int, error) {
+	if c.rest.direct {
+		return c.looped.TryRead(p)
+	}
 	if c.read.limit > 0 {
 		if at, set := c.read.due(time.Now()); set {
 			if err := c.raw.SetReadDeadline(at); err != nil {
@@ -137,7 +154,7 @@ func (c *client) readRaw(p []byte) (int, error) {
 			}
 		}
 	}
-	if c.tls != nil && c.calls != nil {
+	if c.tls != nil && c.calls != nil && c.looped == nil {
 		return c.calls.Read(c.sock, p)
 	}
 	return c.raw.Read(p)
@@ -163,7 +180,7 @@ func (c *client) writeRaw(p []byte) (written int, err error) {
 }
 
 func (c *client) writeOnce(p []byte) (int, error) {
-	if c.calls == nil {
+	if c.calls == nil || c.looped != nil {
 		return c.raw.Write(p)
 	}
 	return c.calls.Write(c.sock, p)

@@ -2,11 +2,12 @@ package proxy
 
 import (
 	"io"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rehydra/proxy/eventloop"
 )
 
 // crowd bounds how many clients are connected, in all and from one address.
@@ -40,7 +41,7 @@ const (
 
 // await waits until there is room for one more connection and takes it. When there is none, the connection that has waited for a
 // request for longest is closed for it; the clients that come meanwhile wait in the system's queue. It returns false when stop comes first.
-func (s *Server) await(stop <-chan struct{}) bool {
+func (s *Server) await(stop <-chan struct{}, by *eventloop.Worker) bool {
 	w := &s.crowd
 	if w.slots == nil {
 		return true
@@ -50,6 +51,7 @@ func (s *Server) await(stop <-chan struct{}) bool {
 		return true
 	default:
 	}
+	by.Leave()
 	s.counts.waited.Add(1)
 	for {
 		pause := roomPause
@@ -149,7 +151,7 @@ func (s *Server) turnAway(c *client, kind Kind) {
 	s.counts.turnedAway.Add(1)
 	defer s.crowd.refusing.Add(-1)
 	if s.crowd.refusing.Add(1) > mostRefusing || kind != Plain && c.tls == nil {
-		if tcp, ok := c.raw.(*net.TCPConn); ok {
+		if tcp, ok := c.raw.(interface{ SetLinger(sec int) error }); ok {
 			_ = tcp.SetLinger(0) // nothing to be kept for it by the system either
 		}
 		return

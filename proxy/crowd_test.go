@@ -40,6 +40,7 @@ func TestReclaim(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := NewServer(Limits{Connections: 10}, &Routing{Table: table}, nil, zerolog.Nop())
+			OwnLoops(t, s)
 			for _, w := range tc.clients {
 				near, far := net.Pipe()
 				t.Cleanup(func() { near.Close(); far.Close() })
@@ -73,6 +74,7 @@ func TestSilentClientsMakeRoom(t *testing.T) {
 	defer table.Close()
 	limits := Limits{HeaderTimeout: time.Hour, BodyTimeout: time.Hour, KeepAliveTimeout: time.Hour, HeaderBytes: 4096, HeaderCount: 10, Connections: 3}
 	s := NewServer(limits, &Routing{Table: table}, nil, zerolog.Nop())
+	OwnLoops(t, s)
 	if err := s.Listen([]string{"127.0.0.1:0"}); err != nil {
 		t.Fatal(err)
 	}

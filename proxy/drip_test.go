@@ -106,8 +106,9 @@ func TestDripOverTLS(t *testing.T) {
 				s.SetFront(front)
 				near, far := net.Pipe()
 				done := make(chan time.Time, 1)
+				s.running.Add(1)
 				go func() {
-					s.serve(near, TLS)
+					s.serve(s.join(near, false), TLS, nil)
 					done <- time.Now()
 				}()
 				below := &dripper{Conn: far}

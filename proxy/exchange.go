@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rehydra/jvmroute"
+	"rehydra/proxy/eventloop"
 	"rehydra/proxy/http1"
 	"rehydra/proxy/session"
 	"rehydra/proxy/socket"
@@ -14,8 +15,10 @@ import (
 // exchange is one request and its answer. A connection has one, used again for
 // each of its requests; everything in it is valid for one request.
 type exchange struct {
-	s *Server
-	c *client
+	s      *Server
+	c      *client
+	worker *eventloop.Worker // that runs it; nil: a goroutine does
+	waiter loopWaiter
 
 	req         http1.RequestHead
 	headScratch []byte // heads that do not fit the reader
@@ -51,6 +54,9 @@ type exchange struct {
 
 	event event
 }
+
+// leaveLoop is called before anything that may wait for something else than the client's and the backend's connections.
+func (x *exchange) leaveLoop() { x.worker.Leave() }
 
 // begin makes x ready for the next request.
 func (x *exchange) begin() {
@@ -159,7 +165,9 @@ func (x *exchange) findSessions(r *Routing) {
 	if tier.NonSticky() {
 		x.routes = x.routes[:0] // any backend will do
 	}
-	tier.Plan(&x.plan, x.ids, req.Method, req.Authority, req.Target, x.path)
+	if tier.Plan(&x.plan, x.ids, req.Method, req.Authority, req.Target, x.path) && x.worker != nil {
+		x.plan.WaitBy(&x.waiter)
+	}
 }
 
 // dispatch tries backends until one answers or nothing more may be tried.

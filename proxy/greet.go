@@ -100,7 +100,7 @@ func (c *client) handshake(ctx context.Context, config *tls.Config) error {
 		return err
 	}
 	state := conn.ConnectionState()
-	if raw, err := w.SyscallConn(); err == nil {
+	if raw, err := w.SyscallConn(); err == nil && c.looped == nil {
 		c.calls, c.sock = new(socket.Calls), raw // before anybody else has c
 	}
 	c.conn, c.tls = conn, &state

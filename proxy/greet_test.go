@@ -61,6 +61,7 @@ func newRig(t *testing.T, kind Kind, front *Front) *rig {
 	}
 	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: patience, HeaderBytes: 64 << 10, HeaderCount: 100}
 	s := NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
+	OwnLoops(t, s)
 	if err := s.listen(kind, []string{"127.0.0.1:0"}); err != nil {
 		t.Fatal(err)
 	}

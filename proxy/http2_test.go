@@ -38,9 +38,10 @@ func TestCloseOfOneThatTakesNothing(t *testing.T) {
 				near, far := net.Pipe() // which holds nothing: what is not read is not written
 				defer far.Close()
 				done := make(chan struct{})
+				s.running.Add(1)
 				go func() {
 					defer close(done)
-					s.serve(near, TLS)
+					s.serve(s.join(near, false), TLS, nil)
 				}()
 				client := tls.Client(far, config)
 				if protocol == "h2" {

@@ -7,7 +7,10 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+
+	"rehydra/proxy/eventloop"
 )
 
 // Kind says what the connections of a listener begin with.
@@ -35,6 +38,8 @@ type listener struct {
 	retired chan struct{} // closed when no more is accepted
 	back    chan struct{} // while it is being retired: closed when it is wanted again
 	once    sync.Once
+	looped  atomic.Pointer[eventloop.Listener] // what accepts; nil: the Listener does
+	told    atomic.Int64                       // when the log last said that accepting fails, in ns since 1970
 }
 
 // end stops accepting.
@@ -42,6 +47,9 @@ func (l *listener) end() {
 	l.once.Do(func() {
 		close(l.retired)
 		_ = l.Close() // an error leaves nothing to do
+		if from := l.looped.Load(); from != nil {
+			from.Close()
+		}
 	})
 }
 
@@ -108,9 +116,18 @@ func (s *Server) Start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, ln := range s.listeners {
-		s.running.Go(func() { s.accept(ln) })
+		s.startAccept(ln)
 	}
 	s.watching.Go(s.watchClients)
+}
+
+// UseLoops has event loops serve the connections, those to backends too; nil: each has a goroutine of its own. It is to be called before Start; they are to be closed
+// after Shutdown and after all else that asks backends.
+func (s *Server) UseLoops(g *eventloop.Group) {
+	s.group = g
+	if g != nil {
+		s.routing.Load().Table.UseLoops(g)
+	}
 }
 
 // acceptPause is how long accepting rests after an error that will pass, such
@@ -120,36 +137,99 @@ const acceptPause = 50 * time.Millisecond
 // acceptTell is how often the log says that accepting fails.
 const acceptTell = 10 * time.Second
 
-func (s *Server) accept(ln *listener) {
-	var told time.Time
-	for {
-		conn, err := ln.Accept()
-		if err == nil {
-			room := s.await(ln.retired)
-			if !room && s.closing.Load() {
-				_ = conn.Close() // nothing was promised to this client
-				return
-			}
-			s.running.Go(func() { // without room: its listener is gone, and it is the last one from there
-				if room {
-					defer s.crowd.vacate()
-				}
-				s.serve(conn, Kind(ln.kind.Load()))
-			})
-			continue
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if now := time.Now(); now.Sub(told) >= acceptTell {
-			told = now
-			s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
-		}
-		s.reclaim() // an idle connection's descriptor may be what is missing
+// startAccept begins to accept on a listener: by the event loops, where there are any.
+func (s *Server) startAccept(ln *listener) {
+	s.running.Add(1)
+	if from := s.loopedListener(ln); from != nil {
+		ln.looped.Store(from)
 		select {
 		case <-ln.retired:
+			from.Close() // end came before it could know
+		default:
+		}
+		s.group.Go(func(w *eventloop.Worker) { s.acceptLooped(ln, from, w) })
+		return
+	}
+	go s.accept(ln)
+}
+
+// loopedListener returns what accepts for the event loops, nil where nothing can.
+func (s *Server) loopedListener(ln *listener) *eventloop.Listener {
+	sc, ok := ln.Listener.(syscall.Conn)
+	if !ok || s.group == nil {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	var from *eventloop.Listener
+	if err = bequeath(raw); err == nil { // it may be another's, who need not have done so
+		from, err = s.group.Listen(raw)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("listen", ln.Addr().String()).Msg("each connection has a goroutine of its own")
+		return nil
+	}
+	return from
+}
+
+func (s *Server) accept(ln *listener) {
+	defer s.running.Done()
+	for {
+		conn, err := ln.Accept()
+		if err == nil && !s.accepted(ln, conn, nil) || err != nil && s.acceptFailed(ln, err) {
 			return
-		case <-time.After(acceptPause):
+		}
+	}
+}
+
+// accepted welcomes a client once there is room for it. It returns false when no more are to be accepted.
+func (s *Server) accepted(ln *listener, conn net.Conn, w *eventloop.Worker) (more bool) {
+	room := s.await(ln.retired, w)
+	if !room && s.closing.Load() {
+		_ = conn.Close() // nothing was promised to this client
+		return false
+	}
+	// Without room: its listener is gone, and it is the last one from there.
+	s.running.Add(1)
+	s.welcome(conn, Kind(ln.kind.Load()), room && s.crowd.slots != nil)
+	return true
+}
+
+// acceptFailed waits after an error that will pass, and reports whether it will not.
+func (s *Server) acceptFailed(ln *listener, err error) (over bool) {
+	if errors.Is(err, net.ErrClosed) {
+		return true
+	}
+	if now := time.Now(); now.UnixNano()-ln.told.Load() >= int64(acceptTell) {
+		ln.told.Store(now.UnixNano())
+		s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
+	}
+	s.reclaim() // an idle connection's descriptor may be what is missing
+	select {
+	case <-ln.retired:
+		return true
+	case <-time.After(acceptPause):
+		return false
+	}
+}
+
+// acceptLooped is accept, by the event loops.
+func (s *Server) acceptLooped(ln *listener, from *eventloop.Listener, w *eventloop.Worker) {
+	defer s.running.Done()
+	for {
+		from.Use(w)
+		conn, err := from.Accept()
+		if err != nil {
+			w.Leave()
+			if s.acceptFailed(ln, err) {
+				return
+			}
+			continue
+		}
+		if !s.accepted(ln, conn, w) {
+			return
 		}
 	}
 }

@@ -32,6 +32,7 @@ func TestPanicCostsOneRequest(t *testing.T) {
 	var log bytes.Buffer
 	s := NewServer(Limits{HeaderTimeout: time.Minute, BodyTimeout: time.Minute, KeepAliveTimeout: time.Minute, HeaderBytes: 4096, HeaderCount: 10},
 		&Routing{Table: table}, nil, zerolog.New(&log))
+	OwnLoops(t, s)
 	if err := s.Listen([]string{"127.0.0.1:0"}); err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +121,7 @@ func panicking(t *testing.T, backend http.HandlerFunc) (*Server, *lateLog) {
 	log := &lateLog{}
 	limits := Limits{HeaderTimeout: time.Minute, BodyTimeout: time.Minute, KeepAliveTimeout: time.Minute, HeaderBytes: 4096, HeaderCount: 20}
 	s := NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(log))
+	OwnLoops(t, s)
 	t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -232,7 +234,8 @@ func TestPanicInAnUpload(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		serving.Go(func() { s.serve(&touchy{Conn: accepted}, Plain) })
+		s.running.Add(1)
+		serving.Go(func() { s.serve(s.join(&touchy{Conn: accepted}, false), Plain, nil) })
 		return c, bufio.NewReader(c)
 	}
 	other, otherReader := dial()

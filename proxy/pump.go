@@ -47,6 +47,7 @@ func (u *upload) answering() {
 		return
 	}
 	// The backend may have the body whole, and answered before its writer came to say so: the connections can go on.
+	u.x.leaveLoop()
 	select {
 	case <-p.done:
 	case <-time.After(lastPiece):
@@ -61,6 +62,14 @@ const lastPiece = 50 * time.Millisecond
 func (u *upload) startPump(c *upstream.Conn, after time.Duration) {
 	u.pump = &pump{u: u, c: c, after: after, done: make(chan struct{})}
 	c.SetReadTimeout(0) // the answer's time begins when the body is out
+	c.UsePump()
+	switch client := u.x.c; {
+	case client.looped == nil:
+	case client.tls != nil:
+		client.looped.Use(nil) // who reads may have to write: a KeyUpdate wants an answer
+	default:
+		client.looped.UseReading(nil)
+	}
 	go u.pump.run()
 }
 
@@ -155,6 +164,7 @@ func (u *upload) stopPump() {
 	select {
 	case <-u.pump.done:
 	default:
+		u.x.leaveLoop()
 		u.pump.stop.Store(true)
 		_ = u.pump.c.Close()
 		u.pump.wake()

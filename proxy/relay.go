@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"net"
-
 	"rehydra/proxy/http1"
 	"rehydra/proxy/upstream"
 )
@@ -130,7 +128,7 @@ func (x *exchange) abort() {
 	if x.coding != codeClose {
 		return
 	}
-	if tcp, ok := x.c.raw.(*net.TCPConn); ok {
+	if tcp, ok := x.c.raw.(interface{ SetLinger(sec int) error }); ok {
 		_ = tcp.SetLinger(0) // it fails only on a connection that is broken already
 	}
 	_ = x.c.raw.Close() // at once: closing TLS would say that this was all

@@ -89,7 +89,7 @@ func (r *Relisten) Apply() {
 		l.kind.Store(uint32(r.kinds[i]))
 	}
 	for _, l := range r.opened {
-		s.running.Go(func() { s.accept(l) })
+		s.startAccept(l)
 	}
 	for _, l := range r.gone {
 		s.beginRetire(l)
@@ -155,7 +155,7 @@ func (s *Server) Adopt(kind Kind, gone []net.Listener) {
 	for _, ln := range gone {
 		l := &listener{Listener: ln, address: ln.Addr().String(), retired: make(chan struct{})}
 		l.kind.Store(uint32(kind))
-		s.running.Go(func() { s.accept(l) })
+		s.startAccept(l)
 		s.beginRetire(l)
 	}
 }

@@ -19,7 +19,7 @@ type rest struct {
 	err    error
 }
 
-// prepare makes waiting without a buffer possible where it is.
+// prepareRest makes waiting without a buffer possible where it is.
 func (c *client) prepareRest(readers *sync.Pool) {
 	tcp, ok := c.raw.(*net.TCPConn)
 	if !ok || c.tls != nil {

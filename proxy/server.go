@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"net"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"rehydra/jvmroute"
+	"rehydra/proxy/eventloop"
 	"rehydra/proxy/session"
 	"rehydra/proxy/upstream"
 )
@@ -73,7 +73,8 @@ type Server struct {
 	draining  atomic.Bool // no connection gets more than the request that it is in, or about to send
 	closing   atomic.Bool // idle and new connections are closed
 	running   sync.WaitGroup
-	watching  sync.WaitGroup // see watchClients
+	group     *eventloop.Group // nil: there are none
+	watching  sync.WaitGroup   // see watchClients
 }
 
 // NewServer returns a server without listeners.
@@ -83,6 +84,7 @@ func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.L
 	s.readers.New = func() any { return bufio.NewReaderSize(nil, clientBuffer) }
 	s.exchanges.New = func() any {
 		x := &exchange{s: s}
+		x.waiter.x = x
 		x.req.MaxFields = s.limits.HeaderCount
 		return x
 	}
@@ -97,6 +99,9 @@ func NewServer(limits Limits, routing *Routing, access *AccessLog, log zerolog.L
 // SetRouting replaces the routing for requests that begin from now on. It is not
 // called twice at once.
 func (s *Server) SetRouting(r *Routing) {
+	if s.group != nil {
+		r.Table.UseLoops(s.group)
+	}
 	s.countPools(r) // before the first request of a new pool can end
 	s.routing.Store(r)
 }
@@ -104,32 +109,66 @@ func (s *Server) SetRouting(r *Routing) {
 // Routing returns the routing in force.
 func (s *Server) Routing() *Routing { return s.routing.Load() }
 
-// serve owns one client connection until it is closed.
-func (s *Server) serve(conn net.Conn, kind Kind) {
-	c := newClient(conn, &s.readers)
-	if !s.add(c) {
-		_ = conn.Close() // the server drains: nothing was promised to this client
+// welcome begins to serve a client, for which s.running counts already. room says that it has a place among all clients.
+func (s *Server) welcome(conn net.Conn, kind Kind, room bool) {
+	c := s.join(conn, room)
+	if c == nil || s.serveAtOnce(c, kind) {
 		return
 	}
+	if c.looped != nil {
+		s.group.Go(func(w *eventloop.Worker) { s.serve(c, kind, w) })
+		return
+	}
+	go s.serve(c, kind, nil)
+}
+
+// join makes a connection one of the clients. It closes it and returns nil where the server drains: nothing was promised to this client.
+func (s *Server) join(conn net.Conn, room bool) *client {
+	c := newClient(conn, &s.readers)
+	c.server, c.room = s, room
+	if !s.add(c) {
+		_ = conn.Close() // it said nothing yet
+		s.done(room)
+		return nil
+	}
+	return c
+}
+
+// serve owns one client until it is closed, or until the event loops have it.
+func (s *Server) serve(c *client, kind Kind, w *eventloop.Worker) {
+	looped := false
+	if c.looped != nil {
+		c.looped.Use(w)
+	}
 	defer func() {
-		fault := recover()
-		s.remove(c)
-		s.crowd.leave(c)
-		_ = c.conn.Close() // the last word was said; an error now changes nothing
-		if fault != nil {
-			// Its reader is not given back: nobody knows who still uses it.
-			s.log.Error().Interface("panic", fault).Bytes("stack", debug.Stack()).Msg("panic in a connection")
-			return
+		if !looped {
+			s.quit(c, recover())
 		}
-		c.putReader(&s.readers)
 	}()
 	switch {
+	case !c.isWatched(): // it cannot be waited for
 	case !s.admit(c, kind):
 	case c.protocol() == "h2" && s.http2 != nil:
+		if c.looped != nil {
+			w.Leave()
+			c.looped.Use(nil)
+		}
 		s.http2(c)
+	case c.looped != nil:
+		looped = true
+		c.serveLooped(time.Now())
 	default:
+		c.begin(s)
 		c.loop(s)
 	}
+}
+
+// done is the end of a client, of which serve was told.
+func (s *Server) done(room bool) {
+	if room {
+		s.crowd.vacate()
+	}
+	s.running.Done()
 }
 
 func (s *Server) add(c *client) bool {

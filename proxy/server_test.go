@@ -34,6 +34,7 @@ func newServer(t *testing.T) *proxy.Server {
 	}
 	t.Cleanup(table.Close)
 	s := proxy.NewServer(proxy.Limits{}, &proxy.Routing{Table: table}, nil, zerolog.Nop())
+	proxy.OwnLoops(t, s)
 	t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()

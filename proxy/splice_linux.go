@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -30,9 +29,9 @@ func (x *exchange) spliceBody(c *upstream.Conn, keepEnd bool) error {
 	if x.coding != codeNone || x.reply.Left() < spliceLeast || x.c.tls != nil || x.c.stream != nil {
 		return nil
 	}
-	from, isTCP := c.NetConn().(*net.TCPConn)
-	to, alsoTCP := x.c.raw.(*net.TCPConn)
-	if !isTCP || !alsoTCP {
+	from, isSocket := c.NetConn().(syscall.Conn) // TLS is none
+	to, alsoSocket := x.c.raw.(syscall.Conn)
+	if !isSocket || !alsoSocket {
 		return nil
 	}
 	for c.R.Buffered() > 0 { // the beginning came with the head

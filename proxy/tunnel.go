@@ -34,6 +34,11 @@ func (x *exchange) tunnel(b *upstream.Backend, c *upstream.Conn) (next bool) {
 		return false
 	}
 	early := append([]byte(nil), peeked(x.c.r)...)
+	x.leaveLoop()
+	c.UseFreely()
+	if x.c.looped != nil {
+		x.c.looped.Use(nil)
+	}
 	x.s.tunnels.begin()
 	defer x.s.tunnels.end()
 	quiet := watchQuiet(x.pool.Config().Timeouts.Tunnel, x.c.raw, c.NetConn())

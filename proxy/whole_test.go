@@ -89,6 +89,7 @@ func wholeProxy(tb testing.TB, backend string, limits proxy.Limits, timeouts ups
 		tb.Fatal(err)
 	}
 	s := proxy.NewServer(limits, &proxy.Routing{Table: table, Finder: finder}, access, zerolog.Nop())
+	proxy.OwnLoops(tb, s)
 	if err := s.Listen([]string{"127.0.0.1:0"}); err != nil {
 		tb.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"rehydra/jvmroute"
 	"rehydra/proxy"
+	"rehydra/proxy/eventloop"
 	"rehydra/proxy/session"
 	"rehydra/proxy/tlsfront"
 	"rehydra/proxy/upstream"
@@ -26,7 +27,9 @@ type program struct {
 	server   *proxy.Server
 	acme     *tlsfront.ACME // nil: no certificates come from there
 	sockets  *sockets
-	admin    *adminServer // nil: off
+	loops    *eventloop.Group // nil: the system has none
+	cores    int              // that loops are for
+	admin    *adminServer     // nil: off
 	counters session.Counters
 	timings  timings
 	logLost  func() uint64 // log events that were lost; nil: nobody counts them. Set before Start
@@ -51,8 +54,11 @@ func openProgram(cfg *Config, log zerolog.Logger, sockets *sockets) (*program, e
 
 func (p *program) open() error {
 	cfg := p.cfg
+	p.openLoops()
 	if cfg.Tier {
-		store, err := sessiontier.Open(storeConfig(cfg), p.log)
+		sc := storeConfig(cfg)
+		sc.Dial = p.dial
+		store, err := sessiontier.Open(sc, p.log)
 		if err != nil {
 			return fmt.Errorf("cannot open the session store: %w", err)
 		}
@@ -68,6 +74,7 @@ func (p *program) open() error {
 		access = proxy.NewAccessLog(p.log)
 	}
 	p.server = proxy.NewServer(limits(cfg), routing, access, p.log)
+	p.server.UseLoops(p.loops)
 	p.server.OpenWith(p.openFor("server"))
 	if err := p.server.Listen(cfg.Server.Listen); err != nil {
 		return err
@@ -279,6 +286,7 @@ func (p *program) close() {
 	if p.store != nil {
 		p.store.Close()
 	}
+	p.closeLoops()
 }
 
 // closeTiers ends what the session tiers do in the background, and waits for it.

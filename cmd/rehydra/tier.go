@@ -58,7 +58,7 @@ func fromTier(r sessiontier.Record) session.Record {
 }
 
 func toTier(r session.Record) sessiontier.Record {
-	return sessiontier.Record{Version: sessiontier.Version(r.Version), Owner: r.Owner, TTL: r.TTL, State: r.State, Continued: r.Continued}
+	return sessiontier.Record{Version: sessiontier.Version(r.Version), Owner: r.Owner, TTL: r.TTL, State: r.State, Continued: r.Continued, Waiter: r.Waiter}
 }
 
 // storeErrors pairs what the tier answers with what the proxy knows. The order

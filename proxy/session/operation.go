@@ -44,13 +44,13 @@ type answer struct {
 // bytes of body; ErrTooLarge beyond. Operations change nothing when they are
 // repeated, so one that fails on a kept connection goes out again on a new one.
 func (t *Tier) operate(ctx context.Context, b *upstream.Backend, o operation) (answer, error) {
-	c, err := b.Acquire(time.Now(), upstream.LookNow)
+	c, err := b.Acquire(nil, time.Now(), upstream.LookNow)
 	if err == nil && c.Reused {
 		a, err := t.operateOn(ctx, c, b, o)
 		if err == nil || ctx.Err() != nil || errors.Is(err, ErrTooLarge) {
 			return a, err
 		}
-		c, err = b.AcquireFresh()
+		c, err = b.AcquireFresh(nil)
 		if err != nil {
 			return answer{}, t.connectFailed(b, o, err)
 		}

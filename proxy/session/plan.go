@@ -33,6 +33,8 @@ type Plan struct {
 	stay   stay
 	tried  []*upstream.Backend // at which the request has failed
 
+	waiter Waiter // nil: the goroutine may be blocked
+
 	rounds  int
 	follows int               // how often the request followed its session
 	from    *upstream.Backend // from where it did; nil: from nowhere
@@ -54,6 +56,21 @@ func (t *Tier) Plan(p *Plan, ids []jvmroute.Candidate, method, host, target, pat
 	}
 	p.t, p.at, p.method, p.path, p.ids = t, place{host: host, target: target}, method, path, jvmroute.TomcatOrder(ids)
 	return true
+}
+
+// WaitBy has w wait for the store and backends. It is to be called after Tier.Plan.
+func (p *Plan) WaitBy(w Waiter) {
+	p.waiter = w
+	if p.t.cfg.NonSticky {
+		w.Block() // for locks, as a rule
+	}
+}
+
+// block is called before the goroutine may be blocked.
+func (p *Plan) block() {
+	if p.waiter != nil {
+		p.waiter.Block()
+	}
 }
 
 // Active reports whether the tier has to do with the request at all.
@@ -156,6 +173,7 @@ const maxOthers = 8
 // resolve tries the session that need names, then the request's other ids: the
 // first that has a copy is the one to restore.
 func (p *Plan) resolve(ctx context.Context, b *upstream.Backend, need Need, lacks Version) error {
+	p.block()
 	p.app = need.App
 	first, err := p.look(ctx, b, need, lacks)
 	if err != nil || first.have == HaveVersion {

@@ -8,8 +8,8 @@ import (
 	"rehydra/proxy/upstream"
 )
 
-// save stores the state in r: before it returns in sync mode, later in async mode.
-func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
+// save stores the state in r: before it returns in sync mode, for which by waits, later in async mode.
+func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report, by Waiter) error {
 	key := t.key(r.App, r.Base)
 	t.noteAt(key, r)
 	t.handoffs.confirm(key, r.Version)
@@ -28,10 +28,14 @@ func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report) error {
 				t.counters.Unprotected.Add(1)
 			}
 		})
+		if by != nil {
+			by.Yield()
+		}
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
 	defer cancel()
+	record.Waiter = by
 	err := t.saveNow(ctx, key, &record, r.began)
 	t.saved(key, b, record, returns, err)
 	if t.verdict(err) != Acknowledge {

@@ -33,21 +33,34 @@ func (p *Plan) Settle(ctx context.Context, b *upstream.Backend) Verdict {
 		r.Kind = StatePull // the trailers are missing
 	}
 	r.began, r.continued = p.began(), p.continues(r.Base)
+	if p.mayBlock() {
+		p.block()
+	}
 	var err error
 	switch {
 	case p.wentBack(ctx):
 		err = p.t.refuseOlder(b, r)
 	case r.Kind == StateSame && p.t.isUnchanged(r):
 	case r.Kind == StatePull, r.Kind == StateSame && !p.t.superseded(r):
+		p.block()
 		err = p.t.ask(b, r, p.at)
 	default:
-		err = p.t.settle(ctx, b, r)
+		err = p.t.settle(ctx, b, r, p.waiter)
 	}
 	p.conclude(b, err)
 	if p.t.cfg.NonSticky {
 		p.settledNonSticky(b)
 	}
 	return p.t.verdict(err)
+}
+
+// mayBlock reports whether settling the report may take more than one save that the Waiter can wait for.
+func (p *Plan) mayBlock() bool {
+	r := &p.report
+	if p.t.cfg.NonSticky || isOlder(r.Version, p.stored) {
+		return true
+	}
+	return r.Kind != StateSame && r.Kind != StateInline || r.WasBase != ""
 }
 
 // continues reports whether the session base, of the answer, is one that the request
@@ -65,7 +78,7 @@ func (p *Plan) continues(base string) bool {
 }
 
 // settle stores what r reports.
-func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report) error {
+func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report, by Waiter) error {
 	switch r.Kind {
 	case StateGone:
 		return t.end(ctx, r)
@@ -73,7 +86,7 @@ func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report) error
 		t.noteAt(t.key(r.App, r.Base), r)
 		return nil
 	default:
-		return t.save(ctx, b, r)
+		return t.save(ctx, b, r, by)
 	}
 }
 
@@ -224,6 +237,9 @@ func (t *Tier) verdict(err error) Verdict {
 // Done ends the request: an install that no answer confirmed is forgotten, and
 // what the request held is given back.
 func (p *Plan) Done() {
+	if p.t != nil && p.t.cfg.NonSticky {
+		p.block()
+	}
 	p.unsent()
 	p.leave()
 	p.unlock()

@@ -22,6 +22,21 @@ type Record struct {
 	// Continued says of a save that the backend had the session before the request: a first version (1.1), too, is no new
 	// session then, and Save answers ErrEnded if it has ended.
 	Continued bool
+
+	// Waiter waits for a save where the goroutine is not to be blocked; nil: it may be.
+	Waiter Waiter
+}
+
+// Waiter is who waits without a goroutine that could be blocked, as what runs on an event loop does.
+type Waiter interface {
+	// Wait returns when Wake is called, or has been since the last Wait.
+	Wait()
+	// Wake ends a Wait. It may go on with what waited before it returns: the caller should hold no lock, and have done its own work.
+	Wake()
+	// Block is called before the goroutine is blocked.
+	Block()
+	// Yield is called after others were given work: it lets them run soon.
+	Yield()
 }
 
 // What a store answers beside success. Implementations return errors that wrap

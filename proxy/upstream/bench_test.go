@@ -37,7 +37,7 @@ func TestNoAllocations(t *testing.T) {
 		"match":           func() { tab.Match(host, path) },
 		"reports":         func() { out.ReportRefused(errOut); b.ReportAnswer(); b.SetAdapterSeen(b.Epoch(), true) },
 		"acquire": func() {
-			c, err := b.Acquire(time.Now(), LookNow)
+			c, err := b.Acquire(nil, time.Now(), LookNow)
 			if err != nil || !c.Reused {
 				t.Fatal(c, err)
 			}
@@ -105,7 +105,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	backend.Release(acquire(b, backend), now)
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := backend.Acquire(now, LookNow)
+		c, err := backend.Acquire(nil, now, LookNow)
 		if err != nil {
 			b.Fatal(err)
 		}

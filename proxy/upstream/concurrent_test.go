@@ -77,7 +77,7 @@ func request(t *testing.T, tab *Table, line []byte) bool {
 			return false
 		}
 		tried = append(tried, b)
-		c, err := b.Acquire(time.Now(), LookNow)
+		c, err := b.Acquire(nil, time.Now(), LookNow)
 		var ce *ConnectError
 		if errors.As(err, &ce) {
 			b.ReportConnect(ce)

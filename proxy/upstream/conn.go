@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"rehydra/proxy/eventloop"
 	"rehydra/proxy/socket"
 )
 
@@ -30,7 +31,8 @@ type Conn struct {
 	Reused bool
 
 	net     net.Conn
-	secured *secured // nil: there is no TLS
+	looped  *eventloop.Conn // net, where event loops serve it; nil: package net does
+	secured *secured        // nil: there is no TLS
 	backend *shared
 	epoch   uint64
 	usedAt  time.Time     // when it became idle
@@ -57,6 +59,7 @@ type Conn struct {
 // newConn takes over an open connection.
 func newConn(nc net.Conn, backend *shared, epoch uint64) (*Conn, error) {
 	c := &Conn{net: nc, backend: backend, epoch: epoch}
+	c.looped, _ = nc.(*eventloop.Conn)
 	c.read.set, c.write.set = nc.SetReadDeadline, nc.SetWriteDeadline
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
@@ -126,7 +129,11 @@ func (c *Conn) Ask(p []byte, now time.Time) (written int, err error) {
 	c.unseen = false
 	c.write.rollAt(now)
 	c.read.rollAt(now)
-	written, c.late, err = c.calls.Ask(c.raw, p)
+	if c.looped != nil {
+		written, c.late, err = c.looped.Ask(p)
+	} else {
+		written, c.late, err = c.calls.Ask(c.raw, p)
+	}
 	c.arrived = err == nil && c.late == nil && written == len(p)
 	switch {
 	case errors.Is(err, socket.ErrNotSilent):
@@ -160,7 +167,7 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 	} else {
 		c.read.roll()
 	}
-	n, err := c.calls.Read(c.raw, p)
+	n, err := c.receive(p)
 	if err != nil {
 		c.note(err)
 	}
@@ -171,7 +178,7 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 func (c *Conn) writeRaw(p []byte) (written int, err error) {
 	for stall := (Stall{}); ; {
 		c.write.roll()
-		n, err := c.calls.Write(c.raw, p[written:])
+		n, err := c.send(p[written:])
 		written += n
 		c.written += uint64(n)
 		if err == nil {
@@ -182,6 +189,36 @@ func (c *Conn) writeRaw(p []byte) (written int, err error) {
 			return written, err
 		}
 	}
+}
+
+// UsePump says that another goroutine than the one that acquired the connection writes to it from now on.
+func (c *Conn) UsePump() {
+	if c.looped != nil {
+		c.looped.UseWriting(nil)
+	}
+}
+
+// UseFreely says that any goroutines use the connection from now on, one for each direction.
+func (c *Conn) UseFreely() {
+	if c.looped != nil {
+		c.looped.Use(nil)
+	}
+}
+
+// receive reads once.
+func (c *Conn) receive(p []byte) (int, error) {
+	if c.looped != nil {
+		return c.looped.Read(p)
+	}
+	return c.calls.Read(c.raw, p)
+}
+
+// send writes once.
+func (c *Conn) send(p []byte) (int, error) {
+	if c.looped != nil {
+		return c.looped.Write(p)
+	}
+	return c.calls.Write(c.raw, p)
 }
 
 // note keeps what an error says of the connection.
@@ -210,6 +247,9 @@ func (c *Conn) Close() error {
 func (c *Conn) usable() bool {
 	if c.secured != nil && !c.secured.silent() {
 		return false
+	}
+	if c.looped != nil {
+		return c.looped.Silent()
 	}
 	return c.calls.Silent(c.raw)
 }

@@ -15,7 +15,7 @@ import (
 
 func acquire(t testing.TB, b *Backend) *Conn {
 	t.Helper()
-	c, err := b.Acquire(time.Now(), LookNow)
+	c, err := b.Acquire(nil, time.Now(), LookNow)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestUnusableIdleConnections(t *testing.T) {
 				b.Release(c, time.Now())
 				tc.do(c, <-accepted)
 				eventually(t, "the look sees it", func() bool { return !c.usable() })
-				fresh, err := b.Acquire(time.Now(), look)
+				fresh, err := b.Acquire(nil, time.Now(), look)
 				stale := uint64(1)
 				if err == nil && fresh == c && look == LookAsking { // else the watch was there first
 					want := ErrStale
@@ -98,7 +98,7 @@ func TestUnusableIdleConnections(t *testing.T) {
 						t.Errorf("asked %d bytes, %v, wanted %v", n, err, want)
 					}
 					c.Close()
-					fresh, err = b.Acquire(time.Now(), look)
+					fresh, err = b.Acquire(nil, time.Now(), look)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -123,7 +123,7 @@ func TestAskOfOneThatSpokeFirst(t *testing.T) {
 		hold(c)
 	})
 	b := onePool(t, s.addr, Timeouts{FirstByte: time.Minute})
-	c, err := b.Acquire(time.Now(), LookAsking)
+	c, err := b.Acquire(nil, time.Now(), LookAsking)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestEnoughAreIdle(t *testing.T) {
 	for most, kept := range map[int][]bool{-1: {false, false, false}, 1: {true, false, false}, 2: {true, false, true}, 3: {true, true, true}} {
 		tab := table(t, io.Discard, nil, Config{Name: "p", MaxIdle: most, Backends: []BackendConfig{{Route: "n1", Address: s.addr}}})
 		b := tab.Pools()[0].Backends()[0]
-		conns := []*Conn{must(b.AcquireFresh()), must(b.AcquireFresh()), must(b.AcquireFresh())}
+		conns := []*Conn{must(b.AcquireFresh(nil)), must(b.AcquireFresh(nil)), must(b.AcquireFresh(nil))}
 		for _, c := range conns {
 			b.Release(c, time.Now())
 		}
@@ -234,11 +234,11 @@ func TestKeepAlive(t *testing.T) {
 	if n := b.shared.idle.reap(start.Add(400 * time.Millisecond)); n != 1 || !one.closed.Load() {
 		t.Errorf("%d reaped, want the first", n)
 	}
-	c, err := b.Acquire(start.Add(2100*time.Millisecond), LookNow)
+	c, err := b.Acquire(nil, start.Add(2100*time.Millisecond), LookNow)
 	if err != nil || c != three {
 		t.Fatalf("got %p, %v; want the one that is young enough", c, err)
 	}
-	fresh, err := b.Acquire(start.Add(2100*time.Millisecond), LookNow)
+	fresh, err := b.Acquire(nil, start.Add(2100*time.Millisecond), LookNow)
 	if err != nil || fresh.Reused || !two.closed.Load() {
 		t.Errorf("got %+v, %v; want a fresh one and the old one closed", fresh, err)
 	}
@@ -259,7 +259,7 @@ func TestTableReaps(t *testing.T) {
 func TestConnectErrors(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		addr := harness.FreeAddress(t)
-		_, err := onePool(t, addr, Timeouts{}).Acquire(time.Now(), LookNow)
+		_, err := onePool(t, addr, Timeouts{}).Acquire(nil, time.Now(), LookNow)
 		var ce *ConnectError
 		if !errors.As(err, &ce) || !ce.Refused || ce.Timeout || ce.Local || ce.Address != addr {
 			t.Fatalf("error %+v, want refused", ce)
@@ -270,7 +270,7 @@ func TestConnectErrors(t *testing.T) {
 	})
 	t.Run("timeout", func(t *testing.T) {
 		s := fullBacklog(t)
-		_, err := onePool(t, s, Timeouts{Connect: 50 * time.Millisecond}).Acquire(time.Now(), LookNow)
+		_, err := onePool(t, s, Timeouts{Connect: 50 * time.Millisecond}).Acquire(nil, time.Now(), LookNow)
 		var ce *ConnectError
 		if !errors.As(err, &ce) || !ce.Timeout || ce.Refused || ce.Local {
 			t.Fatalf("error %v, want a time-out", err)

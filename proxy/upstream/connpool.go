@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"rehydra/proxy/eventloop"
 )
 
 // readers lends the buffers of connections in use.
@@ -182,13 +184,13 @@ const (
 	LookAsking Look = false
 )
 
-// Acquire returns a connection for one request: an idle one that is younger than the keep-alive time, and looked at, otherwise a new one. now is the current time. Its reads wait for the pool's FirstByte, its writes for Idle, until its user
+// Acquire returns a connection for one request: an idle one that is younger than the keep-alive time, and looked at, otherwise a new one. w uses it, or, nil, a goroutine that waits by itself; now is the current time. Its reads wait for the pool's FirstByte, its writes for Idle, until its user
 // sets other time-outs. The error is a *ConnectError.
-func (b *Backend) Acquire(now time.Time, look Look) (*Conn, error) {
+func (b *Backend) Acquire(w *eventloop.Worker, now time.Time, look Look) (*Conn, error) {
 	for {
 		if c := b.shared.idle.pop(); c == nil {
-			return b.AcquireFresh()
-		} else if b.reuse(c, now, look) {
+			return b.AcquireFresh(w)
+		} else if b.reuse(w, c, now, look) {
 			return c, nil
 		}
 	}
@@ -196,7 +198,7 @@ func (b *Backend) Acquire(now time.Time, look Look) (*Conn, error) {
 
 // AcquireSure is Acquire for a request that cannot be sent twice: an idle connection is used only as long as the backend, by all that was
 // seen of it, does not come to close it meanwhile.
-func (b *Backend) AcquireSure(now time.Time, look Look) (*Conn, error) {
+func (b *Backend) AcquireSure(w *eventloop.Worker, now time.Time, look Look) (*Conn, error) {
 	for {
 		c, dead := b.shared.idle.popYoung(now)
 		switch {
@@ -204,15 +206,15 @@ func (b *Backend) AcquireSure(now time.Time, look Look) (*Conn, error) {
 			b.shared.stale.Add(1)
 			_ = dead.Close() // the backend closed it, and nobody waits for it
 		case c == nil:
-			return b.AcquireFresh()
-		case b.reuse(c, now, look):
+			return b.AcquireFresh(w)
+		case b.reuse(w, c, now, look):
 			return c, nil
 		}
 	}
 }
 
 // reuse lends an idle connection, or closes one that is of no use any more.
-func (b *Backend) reuse(c *Conn, now time.Time, look Look) bool {
+func (b *Backend) reuse(w *eventloop.Worker, c *Conn, now time.Time, look Look) bool {
 	s := b.shared
 	c.idleFor = now.Sub(c.usedAt)
 	old := c.epoch != s.epoch.Load() || !b.made(c) || c.idleFor > b.pool.cfg.Timeouts.KeepAlive
@@ -229,7 +231,7 @@ func (b *Backend) reuse(c *Conn, now time.Time, look Look) bool {
 		s.reused.Add(1)
 	}
 	c.Reused = true
-	b.lend(c)
+	b.lend(w, c)
 	return true
 }
 
@@ -237,12 +239,13 @@ func (b *Backend) reuse(c *Conn, now time.Time, look Look) bool {
 func (b *Backend) FoundClosed(c *Conn) { b.shared.idle.foundClosed(c.idleFor, time.Now()) }
 
 // AcquireFresh returns a new connection, for a request that a kept one has failed. The error is a *ConnectError.
-func (b *Backend) AcquireFresh() (*Conn, error) {
+func (b *Backend) AcquireFresh(w *eventloop.Worker) (*Conn, error) {
 	s := b.shared
 	epoch := s.epoch.Load() // before connecting: what happens to the backend meanwhile voids the connection
 	dialer := net.Dialer{Timeout: b.pool.cfg.Timeouts.Connect, KeepAlive: 30 * time.Second}
 	end := time.Now().Add(dialer.Timeout)
-	nc, err := dialer.Dial("tcp", b.cfg.Address) // with TCP_NODELAY, as Go sets it
+	w.Leave()
+	nc, err := dial(s.loops.Load(), &dialer, b.cfg.Address)
 	if err != nil {
 		return nil, newConnectError(b.cfg.Address, err)
 	}
@@ -257,12 +260,28 @@ func (b *Backend) AcquireFresh() (*Conn, error) {
 	s.dialed.Add(1)
 	s.open.Add(1)
 	s.watch.add(c)
-	b.lend(c)
+	b.lend(w, c)
 	return c, nil
 }
 
+// dial connects, for a group if there is one.
+func dial(g *eventloop.Group, dialer *net.Dialer, address string) (net.Conn, error) {
+	nc, err := dialer.Dial("tcp", address) // with TCP_NODELAY, as Go sets it
+	if err != nil || g == nil {
+		return nc, err
+	}
+	tcp, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nc, nil
+	}
+	return g.Adopt(tcp)
+}
+
 // lend prepares c for its user: a reader, and the pool's time-outs (armed by the first read and write).
-func (b *Backend) lend(c *Conn) {
+func (b *Backend) lend(w *eventloop.Worker, c *Conn) {
+	if c.looped != nil {
+		c.looped.Use(w)
+	}
 	if !c.unseen {
 		c.R = b.shared.idle.readers.get(c)
 	}

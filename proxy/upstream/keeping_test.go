@@ -54,7 +54,7 @@ func TestAcquireSure(t *testing.T) {
 	b := onePool(t, s.addr, Timeouts{})
 	sure := func(now time.Time) *Conn {
 		t.Helper()
-		c, err := b.AcquireSure(now, LookNow)
+		c, err := b.AcquireSure(nil, now, LookNow)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestAcquireSureLooks(t *testing.T) {
 	now := time.Now()
 	b.Release(old, now)
 	b.Release(young, now.Add(30*time.Second))
-	c, err := b.AcquireSure(now.Add(40*time.Second), LookNow)
+	c, err := b.AcquireSure(nil, now.Add(40*time.Second), LookNow)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -197,7 +197,7 @@ func TestWhomABackendMustBe(t *testing.T) {
 			}
 			s := serve(t, "127.0.0.1:0", handle)
 			b := secureBackend(t, authority, s.addr, Timeouts{})
-			_, err := b.Acquire(time.Now(), LookNow)
+			_, err := b.Acquire(nil, time.Now(), LookNow)
 			var ce *ConnectError
 			if !errors.As(err, &ce) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, wanted a ConnectError with %q", err, test.want)
@@ -216,7 +216,7 @@ func TestWhomABackendMustBe(t *testing.T) {
 func TestHandshakeThatHangs(t *testing.T) {
 	s := serve(t, "127.0.0.1:0", hold)
 	b := secureBackend(t, harness.NewAuthority(t), s.addr, Timeouts{Connect: 50 * time.Millisecond})
-	_, err := b.Acquire(time.Now(), LookNow)
+	_, err := b.Acquire(nil, time.Now(), LookNow)
 	var ce *ConnectError
 	if !errors.As(err, &ce) || !ce.Timeout {
 		t.Errorf("got %v, wanted a ConnectError with Timeout", err)

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rehydra/proxy/eventloop"
 )
 
 // shared is what is known of the server behind a backend. It outlives a table when the next one has the same backend.
@@ -12,6 +14,7 @@ type shared struct {
 	counters
 	idle     idleList
 	watch    watch
+	loops    atomic.Pointer[eventloop.Group] // that serve its connections; nil: package net does
 	up       atomic.Bool
 	epoch    atomic.Uint64
 	adapter  atomic.Uint64 // the epoch in which an adapter answered

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"rehydra/proxy/eventloop"
 )
 
 // decayEvery is how often the loads of sessions and traffic are halved; mod_jk's worker.maintain is a minute too.
@@ -117,6 +119,15 @@ func (p *Pool) backend(route, address string) *Backend {
 
 // Pools returns the pools in the order of the configuration. It must not be changed.
 func (t *Table) Pools() []*Pool { return t.pools }
+
+// UseLoops has event loops serve the connections that are made from now on.
+func (t *Table) UseLoops(g *eventloop.Group) {
+	for _, p := range t.pools {
+		for _, b := range p.backends {
+			b.shared.loops.Store(g)
+		}
+	}
+}
 
 // Match returns the pool for a request, or nil. host may have a port, which is ignored; path may have a query and path
 // parameters. Patterns with the host itself come before patterns with a wildcard (the longest first), and those before

@@ -56,7 +56,7 @@ func TestReloadKeepsWhatRemains(t *testing.T) {
 	if oldLog.String() == "" || strings.Count(newLog.String(), "\n") != 1 {
 		t.Errorf("the event after the reload is not in the new log, or more than once: %q", newLog.String())
 	}
-	late, err := was[2].AcquireFresh()
+	late, err := was[2].AcquireFresh(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestDescriptors(t *testing.T) {
 		for _, c := range conns[1:6] {
 			b.Release(c, time.Now())
 		}
-		if _, err := tab.Pools()[0].Backends()[1].Acquire(time.Now(), LookNow); err == nil {
+		if _, err := tab.Pools()[0].Backends()[1].Acquire(nil, time.Now(), LookNow); err == nil {
 			t.Fatal("connected to nobody")
 		}
 		tab.Close()

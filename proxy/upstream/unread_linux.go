@@ -20,7 +20,8 @@ const resetWait = 200
 // that read, worked, and closed with something left.
 func (c *Conn) Unread() (unread bool) {
 	// Whoever is told of a reset first takes the word away from the others, so the end of stream must be all that anybody was told.
-	if _, plain := c.net.(*net.TCPConn); !plain || !c.eof.Load() || c.reset.Load() {
+	_, plain := c.net.(*net.TCPConn)
+	if plain = plain || c.looped != nil; !plain || !c.eof.Load() || c.reset.Load() {
 		return false
 	}
 	end := time.Now().Add(resetWait * time.Millisecond)
