@@ -41,9 +41,7 @@ func (c *client) next(s *Server, w *eventloop.Worker) (idle time.Time, more bool
 	}
 	if !x.readHead() || !x.answer() {
 		if x.lingers {
-			if c.looped != nil {
-				c.looped.Use(w)
-			}
+			c.useBy(w)
 			c.linger() // not before the request is over: its answer is out
 		}
 		return idle, false // and nobody has x again: after a panic something may still use it
@@ -57,6 +55,7 @@ func (c *client) next(s *Server, w *eventloop.Worker) (idle time.Time, more bool
 	c.setReadLimit(s.limits.KeepAliveTimeout)
 	c.used.Store(idle.UnixNano()) // the client may still be reading
 	if s.closing.Load() {
+		c.useBy(w)
 		c.linger() // it was not told, and may be sending
 		return idle, false
 	}

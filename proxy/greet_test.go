@@ -47,7 +47,13 @@ type rig struct {
 // newRig starts a server that listens with one kind of listener.
 func newRig(t *testing.T, kind Kind, front *Front) *rig {
 	t.Helper()
-	backend := httptest.NewServer(http.HandlerFunc(tell))
+	return newRigOf(t, kind, front, patience, tell)
+}
+
+// newRigOf is newRig with an idle time for clients and a backend.
+func newRigOf(t *testing.T, kind Kind, front *Front, idle time.Duration, answer http.HandlerFunc) *rig {
+	t.Helper()
+	backend := httptest.NewServer(answer)
 	t.Cleanup(backend.Close)
 	address := strings.TrimPrefix(backend.URL, "http://")
 	table, err := upstream.NewTable([]upstream.Config{{Name: "shop", Backends: []upstream.BackendConfig{{Route: "node1", Address: address}}}}, nil, zerolog.Nop())
@@ -59,7 +65,7 @@ func newRig(t *testing.T, kind Kind, front *Front) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: patience, HeaderBytes: 64 << 10, HeaderCount: 100}
+	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: idle, HeaderBytes: 64 << 10, HeaderCount: 100}
 	s := NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
 	OwnLoops(t, s)
 	if err := s.listen(kind, []string{"127.0.0.1:0"}); err != nil {

@@ -25,6 +25,13 @@ func (s *Server) serveAtOnce(c *client, kind Kind) bool {
 // isWatched has the event loops watch c, if it is for them.
 func (c *client) isWatched() bool { return c.looped == nil || c.looped.Watch() == nil }
 
+// useBy says that w waits for c from now on, or, nil, a goroutine by itself.
+func (c *client) useBy(w *eventloop.Worker) {
+	if c.looped != nil {
+		c.looped.Use(w)
+	}
+}
+
 // serveLooped lets the event loops serve c, which speaks HTTP/1, until it is closed.
 func (c *client) serveLooped(now time.Time) {
 	c.begin(c.server)

@@ -65,8 +65,10 @@ func (u *upload) startPump(c *upstream.Conn, after time.Duration) {
 	c.UsePump()
 	switch client := u.x.c; {
 	case client.looped == nil:
-	case client.tls != nil:
-		client.looped.Use(nil) // who reads may have to write: a KeyUpdate wants an answer
+	case client.tls != nil: // who reads may have to write, as a KeyUpdate wants an answer. So all of the request goes on by goroutines
+		u.x.leaveLoop()
+		client.looped.Use(nil)
+		c.UseFreely()
 	default:
 		client.looped.UseReading(nil)
 	}

@@ -134,14 +134,12 @@ func (s *Server) join(conn net.Conn, room bool) *client {
 	return c
 }
 
-// serve owns one client until it is closed, or until the event loops have it.
+// serve owns one client until it is closed, or until the event loops or another goroutine have it. w runs it; nil: a goroutine of its own does.
 func (s *Server) serve(c *client, kind Kind, w *eventloop.Worker) {
-	looped := false
-	if c.looped != nil {
-		c.looped.Use(w)
-	}
+	given := false
+	c.useBy(w)
 	defer func() {
-		if !looped {
+		if !given {
 			s.quit(c, recover())
 		}
 	}()
@@ -149,13 +147,18 @@ func (s *Server) serve(c *client, kind Kind, w *eventloop.Worker) {
 	case !c.isWatched(): // it cannot be waited for
 	case !s.admit(c, kind):
 	case c.protocol() == "h2" && s.http2 != nil:
-		if c.looped != nil {
-			w.Leave()
-			c.looped.Use(nil)
+		if w == nil {
+			s.http2(c)
+			return
 		}
-		s.http2(c)
+		given = true // a worker would hold a stack for it, beside the goroutine that waits
+		c.useBy(nil)
+		go func() {
+			defer func() { s.quit(c, recover()) }()
+			s.http2(c)
+		}()
 	case c.looped != nil:
-		looped = true
+		given = true
 		c.serveLooped(time.Now())
 	default:
 		c.begin(s)

@@ -75,7 +75,7 @@ func newConn(nc net.Conn, backend *shared, epoch uint64) (*Conn, error) {
 // Epoch is the backend's epoch in which the connection was made.
 func (c *Conn) Epoch() uint64 { return c.epoch }
 
-// NetConn is the connection itself, a *net.TCPConn or TLS over one, for writev and splice. On the former time-outs set here do not roll; on
+// NetConn is the connection itself, a *eventloop.Conn, a *net.TCPConn, or TLS over one, for splice. On the first two time-outs set here do not roll; on
 // the latter those that are not 0 do.
 func (c *Conn) NetConn() net.Conn {
 	if c.secured != nil {

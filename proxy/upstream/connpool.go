@@ -302,6 +302,7 @@ func (b *Backend) Release(c *Conn, now time.Time) {
 	c.usedAt = now
 	out := c
 	if !surplus && !c.failed.Load() && !c.closed.Load() && c.epoch == s.epoch.Load() {
+		c.UseFreely() // whoever looks at it next is another: a look at TLS may have to write
 		out = s.idle.push(c, b.pool.cfg.MaxIdle)
 	}
 	if out != nil {

@@ -5,7 +5,7 @@
 //
 //	pool := table.Match(host, path)
 //	b, sticky, err := pool.Choose(routes, tried)   // ErrNoBackend, ErrForced
-//	c, err := b.Acquire(now, LookNow)              // *ConnectError: b.ReportConnect, tried = append(tried, b)
+//	c, err := b.Acquire(nil, now, LookNow)         // *ConnectError: b.ReportConnect, tried = append(tried, b)
 //	b.Begin(); defer b.End()
 //	... write to c, read from c.R ...
 //	b.ReportAnswer()                               // the first byte came
