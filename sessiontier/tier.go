@@ -18,8 +18,7 @@ type Tier struct {
 	failover []bool   // by node
 	copies   int
 	maxState int
-	timeout  time.Duration // of connecting to a node, and of one exchange
-	local    bool          // the only node is inside this process and never waits
+	local    bool // the only node is inside this process and never waits
 	now      func() time.Time
 	log      zerolog.Logger
 
@@ -50,7 +49,7 @@ func Open(cfg Config, log zerolog.Logger) (*Tier, error) {
 		return nil, err
 	}
 	t := &Tier{
-		codec: codec, copies: cfg.Copies, maxState: cfg.MaxState, timeout: cfg.Timeout, local: cfg.Kind == KindEmbedded, now: cfg.Now, log: log,
+		codec: codec, copies: cfg.Copies, maxState: cfg.MaxState, local: cfg.Kind == KindEmbedded, now: cfg.Now, log: log,
 		handles: newRecent[*handle](rememberedHandles), unknown: newUnknownIDs(rememberedUnknown),
 	}
 	if t.local {

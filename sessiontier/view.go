@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 )
 
 // entry is what one node answered about one session.
@@ -183,32 +182,25 @@ func fan[R any](ctx context.Context, t *Tier, by Waiter, nodes []int, missing R,
 	if g.by = by; by == nil {
 		g.done = make(chan struct{}, 1)
 	}
-	started, alone := 0, by == nil && t.leavesTime(ctx)
+	started := 0
 	for at, i := range nodes {
 		if !t.enter() {
 			break
 		}
 		started++
-		run := func() {
-			last := g.put(at, op(ctx, i))
-			t.running.Done()
-			if last {
-				g.wake()
+		go func() {
+			if gather(t, g, at, func() R { return op(ctx, i) }) {
+				g.wake() // with nothing left to do: a Waiter goes on here
 			}
-		}
-		if at == len(nodes)-1 && alone {
-			run() // who waits for it may as well do it: a goroutine and a wake-up less
-		} else {
-			go run()
-		}
+		}()
 	}
 	return g.wait(ctx, started)
 }
 
-// leavesTime says that ctx does not end while a node is asked, connecting and a second try included.
-func (t *Tier) leavesTime(ctx context.Context) bool {
-	end, limited := ctx.Deadline()
-	return !limited || time.Until(end) > 4*t.timeout
+// gather puts one result in its place, and reports whether it was the last that somebody waits for.
+func gather[R any](t *Tier, g *gathering[R], at int, op func() R) (last bool) {
+	defer t.running.Done()
+	return g.put(at, op())
 }
 
 // gathering is where the results of a fan come together. Whoever waits is woken once: by the last of them, or when there is no more time.
