@@ -36,6 +36,11 @@ func (b *batch) add(head, value []byte, serial uint32) (first bool) {
 	return first
 }
 
+// gatherer is a connection that writes parts in one system call, as net.Buffers does for those of package net alone. It does not change them.
+type gatherer interface {
+	Writev(parts [][]byte) (written int64, err error)
+}
+
 // writeTo writes and empties the batch.
 func (b *batch) writeTo(conn net.Conn) (err error) {
 	if len(b.parts) == 0 {
@@ -44,8 +49,12 @@ func (b *batch) writeTo(conn net.Conn) (err error) {
 		if b.from < len(b.copied) {
 			b.parts = append(b.parts, b.copied[b.from:])
 		}
-		parts := b.parts // WriteTo moves the slice that it is called on
-		_, err = parts.WriteTo(conn)
+		if at, ok := conn.(gatherer); ok {
+			_, err = at.Writev(b.parts)
+		} else {
+			parts := b.parts // WriteTo moves the slice that it is called on
+			_, err = parts.WriteTo(conn)
+		}
 		clear(b.parts)
 	}
 	b.copied, b.parts, b.from = b.copied[:0], b.parts[:0], 0

@@ -3,6 +3,7 @@ package eventloop
 import (
 	"net"
 	"net/netip"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,9 +32,20 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).WithZone(zone(sa.ZoneId)), uint16(sa.Port))
 	}
 	return netip.AddrPort{}
+}
+
+// zone is the name of a link-local address's interface; "" for 0, which is none.
+func zone(index uint32) string {
+	if index == 0 {
+		return ""
+	}
+	if at, err := net.InterfaceByIndex(int(index)); err == nil {
+		return at.Name
+	}
+	return strconv.FormatUint(uint64(index), 10)
 }
 
 func tcpAddrPort(addr net.Addr) netip.AddrPort {

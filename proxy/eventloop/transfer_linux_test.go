@@ -3,6 +3,7 @@ package eventloop
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -242,5 +243,49 @@ func TestAskNotSilent(t *testing.T) {
 		}
 		say(t, c, "no question")
 		hear(t, far, "no question")
+	}
+}
+
+// TestWritev writes more parts, and more bytes, than one call takes, and leaves the parts as they are.
+func TestWritev(t *testing.T) {
+	g := newGroup(t, 2)
+	sent := bulk()
+	var parts [][]byte
+	for rest, n := sent, 0; len(rest) > 0; n++ {
+		size := min(len(rest), n%5*300)
+		if n == 3*mostParts {
+			size = len(rest)
+		}
+		parts = append(parts, rest[:size])
+		rest = rest[size:]
+	}
+	if len(parts) < 2*mostParts {
+		t.Fatalf("%d parts", len(parts))
+	}
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			c, far := pair(t, g)
+			over := by(g, way, c, func() {
+				if n, err := c.Writev(parts); n != int64(len(sent)) || err != nil {
+					t.Errorf("wrote %d, %v", n, err)
+				}
+				if err := c.CloseWrite(); err != nil {
+					t.Error(err)
+				}
+			})
+			waiting(t, &c.out)
+			hash, n, err := readSlowly(far)
+			within(t, "it writes on", over)
+			if want := sha256.Sum256(sent); err != nil || n != int64(len(sent)) || hash != want {
+				t.Errorf("%d bytes, %v, not what was sent", n, err)
+			}
+			if !bytes.Equal(bytes.Join(parts, nil), sent) {
+				t.Error("the parts were changed")
+			}
+			_ = c.Close()
+			if _, err := c.Writev(parts); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("after Close: %v", err)
+			}
+		})
 	}
 }

@@ -1,7 +1,9 @@
 package eventloop
 
 import (
+	"fmt"
 	"iter"
+	"runtime/debug"
 	"slices"
 	"sync"
 )
@@ -28,6 +30,11 @@ func newWorker(g *Group) *Worker {
 	w := &Worker{group: g}
 	w.next, w.stop = iter.Pull(func(yield func(*side) bool) {
 		w.yield = yield
+		defer func() {
+			if fault := recover(); fault != nil {
+				panic(fmt.Sprintf("%v\n\nin a worker:\n%s", fault, debug.Stack())) // the stack of the goroutine that ran it tells nothing
+			}
+		}()
 		for {
 			w.job.Run(w)
 			w.job = nil
