@@ -15,7 +15,7 @@ type crowd struct {
 	most  int           // in all; 0: any number
 	each  int           // from one address; 0: any number
 	slots chan struct{} // holds one for each connection; nil: most is 0
-	// refusing counts the refused clients that are still told so: each costs a goroutine for a while.
+	// refusing counts the refused clients that are still told so: each costs a goroutine or a worker for a while.
 	refusing atomic.Int64
 
 	mu   sync.Mutex
@@ -56,7 +56,7 @@ func (s *Server) await(stop <-chan struct{}, by *eventloop.Worker) bool {
 	for {
 		pause := roomPause
 		if s.reclaim() {
-			pause = reclaimable // its place is free as soon as its goroutine has seen that: no second one need go for it
+			pause = reclaimable // its place is free as soon as who serves it has seen that: no second one need go for it
 		}
 		select {
 		case w.slots <- struct{}{}:

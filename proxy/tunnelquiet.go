@@ -11,7 +11,7 @@ import (
 // quietLooks is how often a tunnel is looked at during the time in which something must move. It ends that much too late at most.
 const quietLooks = 8
 
-// quiet ends a tunnel on which nothing has moved, either way, for too long. The tunnel's bytes do not come by here (they are spliced),
+// quiet ends a tunnel on which nothing has moved, either way, for too long. The tunnel's bytes do not come by here,
 // and a write that waits for a slow reader is no silence: so the kernel's own counts are asked.
 type quiet struct {
 	limit time.Duration

@@ -90,6 +90,7 @@ func (p *Plan) unlock() {
 	if held == nil {
 		return
 	}
+	p.block()
 	// Not the request's own context: the drain's end cuts requests, and locks must not outlive them.
 	ctx, cancel := context.WithTimeout(context.Background(), unlockTimeout)
 	defer cancel()
