@@ -154,7 +154,7 @@ func (c *client) readRaw(p []byte) (int, error) {
 			}
 		}
 	}
-	if c.tls != nil && c.calls != nil && c.looped == nil {
+	if c.tls != nil && c.calls != nil {
 		return c.calls.Read(c.sock, p)
 	}
 	return c.raw.Read(p)
@@ -180,7 +180,7 @@ func (c *client) writeRaw(p []byte) (written int, err error) {
 }
 
 func (c *client) writeOnce(p []byte) (int, error) {
-	if c.calls == nil || c.looped != nil {
+	if c.calls == nil {
 		return c.raw.Write(p)
 	}
 	return c.calls.Write(c.sock, p)

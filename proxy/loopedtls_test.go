@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -128,10 +130,19 @@ func TestDripOfAnIdleClient(t *testing.T) {
 // An upload by TLS that goes on by goroutines is followed by a long answer and by more requests on the connection.
 func TestUploadsOverTLS(t *testing.T) {
 	front, config := tlsFront(t)
-	const answer = 4 << 20
+	const answer, mostClients = 4 << 20, 4
+	var got [mostClients]atomic.Int64 // bytes of uploads at the backend, by client
 	s := newRigOf(t, TLS, front, patience, func(w http.ResponseWriter, r *http.Request) {
-		n, err := io.Copy(io.Discard, r.Body)
-		if err != nil {
+		n := int64(0)
+		piece := make([]byte, 4<<10)
+		var err error
+		for err == nil {
+			var m int
+			m, err = r.Body.Read(piece)
+			n += int64(m)
+			got[r.URL.Path[1]-'0'].Add(int64(m))
+		}
+		if !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 		w.Header().Set("Content-Length", fmt.Sprint(answer))
@@ -139,10 +150,11 @@ func TestUploadsOverTLS(t *testing.T) {
 	})
 	var clients sync.WaitGroup
 	defer clients.Wait()
-	for range 4 {
+	for client := range mostClients {
 		conn := tls.Client(s.dial("127.0.0.1"), config)
 		clients.Go(func() {
 			r := bufio.NewReader(conn)
+			all := int64(0)
 			for round := range 3 {
 				sent := 0
 				write := func(s string) {
@@ -150,11 +162,16 @@ func TestUploadsOverTLS(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				write("POST /up HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n")
+				write(fmt.Sprintf("POST /%d HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\n\r\n", client))
 				for i := range 8 {
 					n := 20000 + 1000*round + i
 					write(fmt.Sprintf("%x\r\n%s\r\n", n, strings.Repeat("u", n)))
 					sent += n
+					all += int64(n)
+					// The next piece is not there yet when it is waited for.
+					for end := time.Now().Add(patience); got[client].Load() < all && time.Now().Before(end); {
+						time.Sleep(time.Millisecond)
+					}
 				}
 				write("0\r\n\r\n")
 				resp, err := http.ReadResponse(r, nil)
