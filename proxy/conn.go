@@ -39,12 +39,13 @@ func (c *client) next(s *Server, w *eventloop.Worker) (idle time.Time, more bool
 	if c.rest.raw != nil {
 		c.calls = &x.calls
 	}
-	if !x.readHead() || !x.answer() {
+	more = x.readHead() && x.answer()
+	if !more && !x.over {
 		if x.lingers {
 			c.useBy(w)
 			c.linger() // not before the request is over: its answer is out
 		}
-		return idle, false // and nobody has x again: after a panic something may still use it
+		return idle, false // and nobody has x again: something may still use it
 	}
 	idle = x.event.end
 	x.c, x.worker = nil, nil
@@ -52,6 +53,9 @@ func (c *client) next(s *Server, w *eventloop.Worker) (idle time.Time, more bool
 		c.calls = nil
 	}
 	s.exchanges.Put(x)
+	if !more {
+		return idle, false
+	}
 	c.setReadLimit(s.limits.KeepAliveTimeout)
 	c.used.Store(idle.UnixNano()) // the client may still be reading
 	if s.closing.Load() {
@@ -114,7 +118,7 @@ func (x *exchange) answer() (next bool) {
 			x.body.stopPump()
 			x.closeClient = true
 			x.refuse(failPanic)
-			next = false
+			next, x.over = false, false // nobody knows who still uses it
 		}
 	}()
 	return x.route()

@@ -51,6 +51,7 @@ type exchange struct {
 	unread       bool   // the client may still be sending what was refused
 	lingers      bool   // the connection is to be closed so that the client can read its answer
 	clientFailed bool   // the client is gone
+	over         bool   // with its connection, and nothing else uses it any more
 
 	event event
 }
@@ -66,7 +67,7 @@ func (x *exchange) begin() {
 	x.plan = session.Plan{}
 	x.req.Method, x.req.Minor = nil, 1 // for an answer to what is no request
 	x.body.reset()
-	x.headSent, x.closeClient, x.clientFailed, x.unread, x.lingers = false, false, false, false, false
+	x.headSent, x.closeClient, x.clientFailed, x.unread, x.lingers, x.over = false, false, false, false, false, false
 	x.coding = codeNone
 	x.event = event{start: time.Now()}
 }

@@ -116,6 +116,7 @@ func (x *exchange) finish() (next bool) {
 		x.body.stopPump()
 		x.lingers = true
 	}
+	x.over = !x.lingers && x.body.pump == nil
 	return false
 }
 
