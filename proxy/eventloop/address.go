@@ -4,8 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 )
 
 // RemoteAddr is net.Conn's, a *net.TCPAddr.
@@ -19,7 +18,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	var local netip.AddrPort
 	if c.hold() {
 		defer c.let()
-		if sa, err := unix.Getsockname(c.fd); err == nil {
+		if sa, err := syscall.Getsockname(c.fd); err == nil {
 			local = addrPort(sa)
 		}
 	}
@@ -27,11 +26,11 @@ func (c *Conn) LocalAddr() net.Addr {
 }
 
 // addrPort is a socket's address; the zero value where it is not one of IP.
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
+func addrPort(sa syscall.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).WithZone(zone(sa.ZoneId)), uint16(sa.Port))
 	}
 	return netip.AddrPort{}

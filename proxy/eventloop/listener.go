@@ -13,7 +13,7 @@ import (
 type Listener struct {
 	socket *Conn
 	took   int
-	from   unix.Sockaddr
+	from   syscall.Sockaddr
 	failed error
 	step   func(fd uintptr) bool
 }

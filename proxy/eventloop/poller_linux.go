@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"errors"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,7 +80,7 @@ func (p *poller) event(i int) (fd int, reads, writes, ended bool) {
 	return int(e.Fd), e.Events&^uint32(unix.EPOLLOUT) != 0, over || e.Events&unix.EPOLLOUT != 0, over || e.Events&unix.EPOLLRDHUP != 0
 }
 
-// accept takes a connection from a socket that listens.
-func accept(fd int) (took int, from unix.Sockaddr, err error) {
-	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+// accept takes a connection from a socket that listens. That of package unix also asks for its protocol, by a call of its own.
+func accept(fd int) (took int, from syscall.Sockaddr, err error) {
+	return syscall.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 }
