@@ -158,7 +158,7 @@ func TestDeadlineMovedOn(t *testing.T) {
 				_ = c.SetReadDeadline(time.Now().Add(time.Hour))
 				_ = c.SetReadDeadline(at)
 			}
-			c.in.late(g) // as a timer whose end has crossed the setting
+			c.in.late() // as a timer whose end has crossed the setting
 			if c.in.state.Load() != sideWaiting {
 				t.Error("it is told of a deadline that is none")
 			}
@@ -192,6 +192,43 @@ func TestDeadlineOfRest(t *testing.T) {
 		if c.Rest(j) {
 			t.Error("it rests although its time is over")
 		}
+	}
+}
+
+// TestDeadlineMeetsWait: a deadline that is set at the moment in which somebody begins to wait ends the wait.
+func TestDeadlineMeetsWait(t *testing.T) {
+	g := newGroup(t, 2)
+	for _, way := range ways {
+		for range 500 {
+			c, _ := pair(t, g)
+			set := make(chan struct{})
+			go func() {
+				defer close(set)
+				_ = c.SetReadDeadline(time.Now().Add(time.Millisecond)) // it is open
+			}()
+			over := by(g, way, c, func() {
+				if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%s: %v, wanted the deadline", way, err)
+				}
+			})
+			within(t, way+": the deadline is not told", over)
+			<-set
+			_ = c.Close() // twice is no matter
+		}
+	}
+}
+
+// TestDeadlineWithoutWait: who does not wait needs no timer.
+func TestDeadlineWithoutWait(t *testing.T) {
+	g := newGroup(t, 1)
+	c, far := pair(t, g)
+	if err := c.SetDeadline(time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	say(t, c, "hello")
+	hear(t, far, "hello")
+	if c.out.timer != nil {
+		t.Error("a write that did not wait has made a timer")
 	}
 }
 

@@ -18,4 +18,4 @@ func (*poller) addRoom(int) error                             { return errors.Er
 func (*poller) remove(int) error                              { return errors.ErrUnsupported }
 func (*poller) wait() int                                     { return 0 }
 func (*poller) event(int) (fd int, reads, writes, ended bool) { return }
-func accept(int) (took int, from syscall.Sockaddr, err error)    { return -1, nil, errors.ErrUnsupported }
+func accept(int) (took int, from syscall.Sockaddr, err error) { return -1, nil, errors.ErrUnsupported }

@@ -21,7 +21,9 @@ type side struct {
 	wake   chan struct{}
 
 	expired atomic.Bool // the deadline is over
+	unset   atomic.Bool // there is no timer for the deadline yet: who waits makes it, and most who write, or read what is there already, never do
 	mu      sync.Mutex
+	group   *Group
 	timer   *time.Timer
 	at      time.Time // the deadline; zero: none
 	over    bool      // the connection is closed
@@ -38,6 +40,11 @@ type waiter struct {
 func (s *side) arm(w waiter) bool {
 	s.waits = w
 	if s.state.CompareAndSwap(sideIdle, sideWaiting) {
+		if s.unset.Load() {
+			s.mu.Lock()
+			s.makeTimer()
+			s.mu.Unlock()
+		}
 		return true
 	}
 	s.state.Store(sideIdle) // nobody but who waits takes sideReady away
@@ -87,15 +94,16 @@ func (w waiter) goOn(g *Group) {
 	}
 }
 
-// setDeadline sets the deadline; zero: none.
+// setDeadline sets the deadline; zero: none. One that passes while nobody waits may be seen by the next who does.
 func (s *side) setDeadline(g *Group, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
 		return
 	}
-	s.at = at
+	s.at, s.group = at, g
 	s.expired.Store(false)
+	s.unset.Store(false)
 	if at.IsZero() {
 		if s.timer != nil {
 			s.timer.Stop()
@@ -113,21 +121,31 @@ func (s *side) setDeadline(g *Group, at time.Time) {
 		s.expired.Store(true)
 		s.rouse(g)
 	case s.timer == nil:
-		s.timer = time.AfterFunc(left, func() { s.late(g) })
+		s.unset.Store(true)
+		if s.state.Load() == sideWaiting { // after: who begins to wait now sees unset, or is seen
+			s.makeTimer()
+		}
 	default:
 		s.timer.Reset(left)
 	}
 }
 
+// makeTimer makes the timer that there is none of yet. It is called with mu held.
+func (s *side) makeTimer() {
+	if s.unset.Swap(false) && !s.over {
+		s.timer = time.AfterFunc(time.Until(s.at), s.late)
+	}
+}
+
 // late is called by the timer, perhaps for a deadline that was moved meanwhile: the timer is set for the later one then.
-func (s *side) late(g *Group) {
+func (s *side) late() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.at.IsZero() || time.Until(s.at) > 0 {
 		return
 	}
 	s.expired.Store(true)
-	s.rouse(g)
+	s.rouse(s.group)
 }
 
 // end stops the timer, for good.
