@@ -164,13 +164,6 @@ func (c *client) readRaw(p []byte) (int, error) {
 // which the client takes nothing: one that reads slowly is never cut.
 func (c *client) writeRaw(p []byte) (written int, err error) {
 	for stall := (upstream.Stall{}); ; {
-		if c.write.limit > 0 {
-			if at, set := c.write.due(time.Now()); set {
-				if err := c.raw.SetWriteDeadline(at); err != nil {
-					return written, err
-				}
-			}
-		}
 		n, err := c.writeOnce(p[written:])
 		written += n
 		if err == nil || c.write.limit == 0 || !isTimeout(err) || stall.Over(c.raw, n) {
@@ -180,6 +173,16 @@ func (c *client) writeRaw(p []byte) (written int, err error) {
 }
 
 func (c *client) writeOnce(p []byte) (int, error) {
+	if c.write.limit > 0 {
+		if c.looped != nil && c.calls == nil {
+			return c.looped.WriteWithin(p, c.write.limit)
+		}
+		if at, set := c.write.due(time.Now()); set {
+			if err := c.raw.SetWriteDeadline(at); err != nil {
+				return 0, err
+			}
+		}
+	}
 	if c.calls == nil {
 		return c.raw.Write(p)
 	}

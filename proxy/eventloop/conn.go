@@ -267,6 +267,30 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
+// WriteWithin is Write, but that each wait for room may take as long as limit, whatever deadline stands. Most writes wait for nothing: these set no
+// deadline and need no timer, nor to know the time.
+func (c *Conn) WriteWithin(p []byte, limit time.Duration) (written int, err error) {
+	if !c.hold() {
+		return 0, net.ErrClosed
+	}
+	defer c.let()
+	for written < len(p) {
+		n, err := socket.Send(uintptr(c.fd), p[written:])
+		written += n
+		if err == nil {
+			continue
+		}
+		if err != syscall.EAGAIN { //nolint:errorlint // it is never wrapped
+			return written, err
+		}
+		c.out.setDeadline(c.group, time.Now().Add(limit))
+		if err := c.awaitRoom(); err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
 // awaitRoom waits until there may be room to write.
 func (c *Conn) awaitRoom() error {
 	if !c.roomed {

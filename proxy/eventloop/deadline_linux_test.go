@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -255,5 +256,34 @@ func TestDeadlineAfterClose(t *testing.T) {
 	c.in.setDeadline(g, time.Now().Add(time.Hour)) // as one that came to Close's look a moment before
 	if c.in.timer != nil {
 		t.Error("a timer keeps a connection that is closed")
+	}
+}
+
+// TestWriteWithin: a write waits for room as long as it may, whatever deadline stands, and needs a timer for that alone.
+func TestWriteWithin(t *testing.T) {
+	g := newGroup(t, 1)
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			c, far := pair(t, g)
+			over := by(g, way, c, func() {
+				if n, err := c.WriteWithin([]byte("hello"), time.Nanosecond); n != 5 || err != nil || c.out.timer != nil {
+					t.Errorf("wrote %d, %v, with a timer: %v", n, err, c.out.timer != nil)
+				}
+				_ = c.SetWriteDeadline(time.Unix(1, 0))
+				n, err := c.WriteWithin(make([]byte, 64<<20), 20*time.Millisecond) // more than the kernel takes
+				if n == 0 || n == 64<<20 || !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("wrote %d, %v, wanted some and the deadline", n, err)
+				}
+				go func() { _, _ = io.Copy(io.Discard, far) }()
+				if n, err := c.WriteWithin(make([]byte, 16<<20), patience); n != 16<<20 || err != nil {
+					t.Errorf("wrote %d, %v once there is somebody who reads", n, err)
+				}
+				_ = c.Close()
+				if n, err := c.WriteWithin([]byte("hello"), patience); n != 0 || !errors.Is(err, net.ErrClosed) {
+					t.Errorf("wrote %d, %v to a connection that is closed", n, err)
+				}
+			})
+			within(t, "a write does not end", over)
+		})
 	}
 }
