@@ -115,21 +115,26 @@ func (x *exchange) failureOf(err error) failure {
 	return upstreamFailure(err)
 }
 
-// connect returns a connection to b, a kept one unless fresh is set.
+// connect returns a connection to b, a kept one unless fresh is set, on which the request is to be sent now.
 func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, err error) {
 	x.event.attempts++
+	now := time.Now()
 	switch {
 	case fresh:
 		c, err = b.AcquireFresh(x.worker)
 	case idempotent(x.req.Method) && x.body.whole():
-		c, err = b.Acquire(x.worker, time.Now(), upstream.LookAsking)
+		c, err = b.Acquire(x.worker, now, upstream.LookAsking)
 	default: // it could not be sent again
-		c, err = b.AcquireSure(x.worker, time.Now(), upstream.Look(!x.body.whole()))
+		c, err = b.AcquireSure(x.worker, now, upstream.Look(!x.body.whole()))
 	}
 	if err != nil {
 		reportConnect(b, err)
 		return nil, err
 	}
+	if !c.Reused {
+		now = time.Now() // making it has taken time
+	}
+	x.event.sentAt = now
 	x.c.backend.Store(c)
 	if x.c.gone.Load() { // as below
 		_ = c.Close()
@@ -186,7 +191,6 @@ func (x *exchange) try(b *upstream.Backend, c *upstream.Conn) (s sent, err error
 	if whole {
 		x.toBackend = append(x.toBackend, u.kept...)
 	}
-	x.event.sentAt = time.Now()
 	n, err := x.send(c, whole)
 	s.bytes = n > 0
 	if err != nil && n == 0 {
@@ -316,7 +320,7 @@ func (x *exchange) handOver(b *upstream.Backend, c *upstream.Conn, need []byte) 
 	epoch := c.Epoch()
 	keep := x.resp.KeepAlive && x.body.whole() && x.resp.Framing <= http1.FramingLength && x.resp.ContentLength <= 0
 	if keep {
-		x.release(b, c)
+		x.release(b, c, time.Now())
 	} else {
 		_ = c.Close() // its answer was read
 	}

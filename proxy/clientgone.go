@@ -25,9 +25,9 @@ func (c *client) cutBackend() {
 
 // release gives a connection back, whose answer was read to its end, unless it was closed for us meanwhile. From then on leave cannot
 // touch it: it may be another client's.
-func (x *exchange) release(b *upstream.Backend, c *upstream.Conn) {
+func (x *exchange) release(b *upstream.Backend, c *upstream.Conn, now time.Time) {
 	if x.c.backend.CompareAndSwap(c, nil) {
-		b.Release(c, time.Now())
+		b.Release(c, now)
 	}
 }
 

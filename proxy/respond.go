@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"rehydra/proxy/http1"
 	"rehydra/proxy/session"
@@ -92,7 +93,8 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	x.coding = x.responseCoding()
 	x.appendResponseHead()
 	x.body.answering()
-	if !x.arrived(c) {
+	arrived := x.arrived(c)
+	if !arrived {
 		c.SetReadTimeout(x.pool.Config().Timeouts.Idle)
 	}
 	err := x.relayBody(c, atEnd)
@@ -118,7 +120,11 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	x.appendEnd()
 	keep := resp.KeepAlive && x.reply.Done() && x.body.whole()
 	if keep {
-		x.release(b, c)
+		now := x.event.answeredAt
+		if !arrived || x.plan.Active() {
+			now = time.Now() // something was waited for since
+		}
+		x.release(b, c, now)
 	}
 	next := x.finish()
 	if !keep {

@@ -127,8 +127,7 @@ func (c *Conn) Ask(p []byte, now time.Time) (written int, err error) {
 		return c.Write(p) // a new one may have brought something before the wait begins
 	}
 	c.unseen = false
-	c.write.rollAt(now)
-	c.read.rollAt(now)
+	c.read.rollAt(now) // the write time-out is writeRaw's: this write does not wait
 	if c.looped != nil {
 		written, c.late, err = c.looped.Ask(p)
 	} else {
