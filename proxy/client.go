@@ -175,6 +175,7 @@ func (c *client) writeRaw(p []byte) (written int, err error) {
 func (c *client) writeOnce(p []byte) (int, error) {
 	if c.write.limit > 0 {
 		if c.looped != nil && c.calls == nil {
+			c.write.reset() // a write that waits sets a deadline of its own
 			return c.looped.WriteWithin(p, c.write.limit)
 		}
 		if at, set := c.write.due(time.Now()); set {
