@@ -134,7 +134,7 @@ func (x *exchange) connect(b *upstream.Backend, fresh bool) (c *upstream.Conn, e
 	if !c.Reused {
 		now = time.Now() // making it has taken time
 	}
-	x.event.sentAt = now
+	x.event.sentAt, x.event.answeredAt = now, time.Time{} // another attempt may have been answered
 	x.c.backend.Store(c)
 	if x.c.gone.Load() { // as below
 		_ = c.Close()

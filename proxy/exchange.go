@@ -12,8 +12,8 @@ import (
 	"rehydra/proxy/upstream"
 )
 
-// exchange is one request and its answer. A connection has one, used again for
-// each of its requests; everything in it is valid for one request.
+// exchange is one request and its answer. A connection borrows one for each of its
+// requests; everything in it is valid for that.
 type exchange struct {
 	s      *Server
 	c      *client
@@ -51,7 +51,7 @@ type exchange struct {
 	unread       bool   // the client may still be sending what was refused
 	lingers      bool   // the connection is to be closed so that the client can read its answer
 	clientFailed bool   // the client is gone
-	over         bool   // with its connection, and nothing else uses it any more
+	over         bool   // the connection ends with this answer, and nothing uses the exchange after it
 
 	event event
 }
@@ -88,8 +88,8 @@ func (x *exchange) end() {
 // keepScratch is how large a buffer may be that an idle connection keeps.
 const keepScratch = 8 << 10
 
-// shed lets go of what was large: a connection may be idle for long after one
-// request with a large body, or a session's state in its trailers.
+// shed lets go of what was large: x may wait for long for its next request after one
+// with a large body, or a session's state in its trailers.
 func (x *exchange) shed() {
 	x.plan = session.Plan{}
 	if cap(x.hops) > keepHops {

@@ -121,7 +121,7 @@ func (x *exchange) relay(b *upstream.Backend, c *upstream.Conn, atEnd bool) resu
 	keep := resp.KeepAlive && x.reply.Done() && x.body.whole()
 	if keep {
 		now := x.event.answeredAt
-		if !arrived || x.plan.Active() {
+		if !arrived || x.headSent || x.body.pump != nil || x.plan.Active() {
 			now = time.Now() // something was waited for since
 		}
 		x.release(b, c, now)

@@ -322,10 +322,10 @@ func (c *Conn) SetDeadline(at time.Time) error {
 	return errors.Join(c.SetReadDeadline(at), c.SetWriteDeadline(at))
 }
 
-// SetReadDeadline is net.Conn's.
+// SetReadDeadline is net.Conn's, but that a read or write which need not wait may still be done after it.
 func (c *Conn) SetReadDeadline(at time.Time) error { return c.setDeadline(&c.in, at) }
 
-// SetWriteDeadline is net.Conn's.
+// SetWriteDeadline is as SetReadDeadline.
 func (c *Conn) SetWriteDeadline(at time.Time) error { return c.setDeadline(&c.out, at) }
 
 func (c *Conn) setDeadline(s *side, at time.Time) error {

@@ -94,7 +94,7 @@ func (w waiter) goOn(g *Group) {
 	}
 }
 
-// setDeadline sets the deadline; zero: none. One that passes while nobody waits may be seen by the next who does.
+// setDeadline sets the deadline; zero: none. Until somebody has waited there is no timer: one that passes is then seen by who waits, and by nobody else.
 func (s *side) setDeadline(g *Group, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
