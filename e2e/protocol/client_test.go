@@ -68,7 +68,12 @@ type response struct {
 // send sends a request on a connection of its own and reads the answer, which need not be whole.
 func send(t testing.TB, address string, q query) response {
 	t.Helper()
-	conn := dial(t, address)
+	return sendOn(t, dial(t, address), q)
+}
+
+// sendOn sends q on conn, and closes that.
+func sendOn(t testing.TB, conn net.Conn, q query) response {
+	t.Helper()
 	defer conn.Close()
 	start := time.Now()
 	writing := make(chan struct{})
@@ -97,13 +102,21 @@ func ask(t testing.TB, address string, status int, q query) response {
 
 func dial(t testing.TB, address string) net.Conn {
 	t.Helper()
-	var d net.Dialer
-	conn, err := d.DialContext(t.Context(), "tcp", address)
+	conn, err := tryDial(t, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(answerTime))
 	return conn
+}
+
+// tryDial is dial, but for a server that may be gone.
+func tryDial(t testing.TB, address string) (net.Conn, error) {
+	var d net.Dialer
+	conn, err := d.DialContext(t.Context(), "tcp", address)
+	if err == nil {
+		conn.SetDeadline(time.Now().Add(answerTime))
+	}
+	return conn, err
 }
 
 // receive reads one final answer and holds it to what every answer must be: nothing of the session protocol is in it.

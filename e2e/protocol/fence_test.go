@@ -239,8 +239,18 @@ func TestKilledProxy(t *testing.T) {
 	var running sync.WaitGroup
 	ready := make(chan struct{})
 	running.Go(func() {
+		defer func() {
+			if done < 20 {
+				t.Errorf("only %d changes were acknowledged before anything was killed", done)
+				close(ready)
+			}
+		}()
 		for {
-			r := send(t, a.proxy.Address(), query{method: "POST", target: "/add?text=x", cookie: id})
+			conn, err := tryDial(t, a.proxy.Address())
+			if err != nil {
+				return // it was killed between two requests
+			}
+			r := sendOn(t, conn, query{method: "POST", target: "/add?text=x", cookie: id})
 			if r.status != 200 || r.err != nil {
 				return
 			}
