@@ -251,20 +251,7 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 	if err := c.fits(&c.out); err != nil {
 		return 0, err
 	}
-	for written < len(p) {
-		n, err := socket.Send(uintptr(c.fd), p[written:])
-		written += n
-		if err == nil {
-			continue
-		}
-		if err != syscall.EAGAIN { //nolint:errorlint // it is never wrapped
-			return written, err
-		}
-		if err := c.awaitRoom(); err != nil {
-			return written, err
-		}
-	}
-	return written, nil
+	return c.writeAll(p, 0)
 }
 
 // WriteWithin is Write, but that each wait for room may take as long as limit, whatever deadline stands. Most writes wait for nothing: these set no
@@ -274,6 +261,11 @@ func (c *Conn) WriteWithin(p []byte, limit time.Duration) (written int, err erro
 		return 0, net.ErrClosed
 	}
 	defer c.let()
+	return c.writeAll(p, limit)
+}
+
+// writeAll writes p. Each wait for room may take as long as limit; 0: the deadline that stands holds.
+func (c *Conn) writeAll(p []byte, limit time.Duration) (written int, err error) {
 	for written < len(p) {
 		n, err := socket.Send(uintptr(c.fd), p[written:])
 		written += n
@@ -283,7 +275,9 @@ func (c *Conn) WriteWithin(p []byte, limit time.Duration) (written int, err erro
 		if err != syscall.EAGAIN { //nolint:errorlint // it is never wrapped
 			return written, err
 		}
-		c.out.setDeadline(c.group, time.Now().Add(limit))
+		if limit > 0 {
+			c.out.setDeadline(c.group, time.Now().Add(limit))
+		}
 		if err := c.awaitRoom(); err != nil {
 			return written, err
 		}
