@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
@@ -36,18 +37,23 @@ func newCodec(seal sealing, compressAbove, maxState int) (*codec, error) {
 
 // encode returns the copy of key k as a node keeps it under storeKey.
 func (c *codec) encode(e *envelope, k Key, storeKey string) ([]byte, error) {
+	return c.encodeInto(nil, e, k, storeKey)
+}
+
+// encodeInto is encode; the copy is in room, whatever that holds, where it is large enough.
+func (c *codec) encodeInto(room []byte, e *envelope, k Key, storeKey string) ([]byte, error) {
 	if err := e.checkLengths(); err != nil {
 		return nil, err
 	}
 	state, whole := c.pack(e.state)
 	key := c.sealing.Load().writer()
 	if key == nil {
-		b := make([]byte, 0, e.namesLength(k)+len(state)+checksumLength)
+		b := slices.Grow(room[:0], e.namesLength(k)+len(state)+checksumLength)
 		b = e.appendHead(b, k, envelopeFormat, len(state), whole)
 		b = append(b, state...)
 		return binary.BigEndian.AppendUint64(b, xxhash.Sum64(b)), nil
 	}
-	b := make([]byte, 0, e.namesLength(k)+1+len(key.id)+key.aead.NonceSize()+len(state)+key.aead.Overhead())
+	b := slices.Grow(room[:0], e.namesLength(k)+1+len(key.id)+key.aead.NonceSize()+len(state)+key.aead.Overhead())
 	b = e.appendHead(b, k, sealedFormat, len(state), whole)
 	b = append(b, byte(len(key.id)))
 	b = append(b, key.id...)

@@ -67,7 +67,7 @@ func (s *embedded) put(key string, value []byte, life time.Duration, old token) 
 	}
 	s.drop(key)
 	s.lastID++
-	e := &embeddedEntry{key: key, value: value, id: s.lastID}
+	e := &embeddedEntry{key: key, value: bytes.Clone(value), id: s.lastID}
 	if life > 0 {
 		e.expires = s.elapsed() + life
 	}

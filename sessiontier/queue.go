@@ -33,8 +33,8 @@ func (t *Tier) SaveAsync(k Key, rec Record, done func(error)) {
 
 // saveQueued saves what the queue gave out.
 func (t *Tier) saveQueued(q *queued, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
+	ctx, end := t.Within(timeout)
+	defer end()
 	err := t.save(ctx, q.key, q.rec, q.startsOver)
 	if err != nil {
 		err = fmt.Errorf("cannot save session %q version %s: %w", q.key.short(), q.rec.Version, err)

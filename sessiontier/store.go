@@ -11,8 +11,8 @@ type store interface {
 	// get returns the value of a key, which the caller may keep, and the token that put and remove want.
 	get(key string) ([]byte, token, error)
 	// put stores value for life (0: no limit), rounded up to seconds. With the zero token it adds: errConflict if there is a value.
-	// Otherwise it replaces what the token was given for: errConflict if that has changed or is gone. value must not be changed
-	// afterwards. The token returned stands for the value just written.
+	// Otherwise it replaces what the token was given for: errConflict if that has changed or is gone. The token returned stands for the
+	// value just written. After any other error value must not be changed any more: it may still be sent.
 	put(key string, value []byte, life time.Duration, old token) (token, error)
 	// remove deletes exactly what the token was given for: errConflict if that has changed or is gone.
 	remove(key string, old token) error

@@ -23,10 +23,12 @@ type Tier struct {
 	log      zerolog.Logger
 
 	codec    *codec
+	rooms    rooms
 	handles  *recent[*handle]
 	unknown  *unknownIDs
 	queue    *queue
 	healer   *healer
+	limits   timeLimits
 	gates    gates // where this process waits for locks
 	counters counters
 

@@ -232,7 +232,16 @@ func (g *gathering[R]) wake() {
 	}
 }
 
-// giveUp wakes the Waiter although there are results to come.
+// await waits for wake.
+func (g *gathering[R]) await() {
+	if g.by != nil {
+		g.by.Wait()
+	} else {
+		<-g.done
+	}
+}
+
+// giveUp wakes who waits although there are results to come.
 func (g *gathering[R]) giveUp() {
 	g.mu.Lock()
 	waits := g.come < 0
@@ -249,9 +258,13 @@ func (g *gathering[R]) wait(ctx context.Context, started int) []R {
 	g.come -= started
 	all := g.come == 0
 	g.mu.Unlock()
+	limit, limited := ctx.(*timeLimit)
 	switch {
 	case all:
 		return g.results
+	case limited && limit.onEnd(g.giveUp):
+		g.await()
+		limit.stop()
 	case g.by != nil:
 		stop := context.AfterFunc(ctx, g.giveUp)
 		g.by.Wait()

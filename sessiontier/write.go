@@ -44,7 +44,8 @@ func (w *write) look(ctx context.Context) *view {
 
 // put writes env to the nodes, at once, each in place of what tokens say it holds. It notes who failed and who stored.
 func (w *write) put(ctx context.Context, env *envelope, nodes []int, old func(int) token) ([]putResult, error) {
-	value, err := w.t.codec.encode(env, w.key, w.storeKey)
+	room := w.t.rooms.get()
+	value, err := w.t.codec.encodeInto(*room, env, w.key, w.storeKey)
 	if err != nil {
 		return nil, err
 	}
@@ -53,13 +54,19 @@ func (w *write) put(ctx context.Context, env *envelope, nodes []int, old func(in
 		tok, err := w.t.nodes[i].put(ctx, w.storeKey, value, life, old(i))
 		return putResult{tok, err}
 	})
+	over := true // and no node may still be sent the value
 	for at, i := range nodes {
 		switch err := results[at].err; {
 		case err == nil:
 			w.stored.add(i)
 		case !errors.Is(err, errConflict):
 			w.fail(i, err)
+			over = false
 		}
+	}
+	if over {
+		*room = value
+		w.t.rooms.put(room)
 	}
 	return results, nil
 }

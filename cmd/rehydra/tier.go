@@ -51,6 +51,10 @@ func (a storeAdapter) Lock(ctx context.Context, pool, base string, life time.Dur
 	return lock, nil
 }
 
+func (a storeAdapter) Within(d time.Duration) (context.Context, context.CancelFunc) {
+	return a.tier.Within(d)
+}
+
 func (a storeAdapter) Returns() uint64 { return a.tier.Returns() }
 
 func fromTier(r sessiontier.Record) session.Record {

@@ -88,7 +88,7 @@ func (t *Tier) take(ctx context.Context, b *upstream.Backend, r *Report, a answe
 		}
 		told.State, told.Kind = a.body, StateInline
 		*r = told
-		return t.save(ctx, b, r, nil)
+		return t.save(b, r, nil)
 	case 304:
 		if a.fields.Sessions > 0 {
 			*r = told

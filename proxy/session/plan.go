@@ -40,8 +40,12 @@ type Plan struct {
 	from    *upstream.Backend // from where it did; nil: from nowhere
 	unable  *upstream.Backend // it cannot read the session's state
 	report  Report
+	room    []byte // for the state in report, and in those of later requests; nil: none yet
 	outcome Outcome
 }
+
+// mostRoom is the largest room for a state that a Plan keeps, in bytes: a head carries no more, most often.
+const mostRoom = 8 << 10
 
 // maxRounds bounds how often one backend may answer 428 to one request.
 const maxRounds = 4
@@ -50,7 +54,7 @@ const maxRounds = 4
 // path without parameters. It returns false, and leaves p empty, for a request
 // that the tier ignores. Nothing of the arguments is copied.
 func (t *Tier) Plan(p *Plan, ids []jvmroute.Candidate, method, host, target, path []byte) bool {
-	*p = Plan{}
+	*p = Plan{room: p.room}
 	if t == nil || t.cfg.Ignore != nil && t.cfg.Ignore.Match(path) {
 		return false
 	}

@@ -53,10 +53,11 @@ func (p *Plan) Judge(b *upstream.Backend, epoch uint64, f Fields, newID []byte) 
 		p.noSession()
 		return Never
 	}
-	if err := p.report.read(f, p.known); err != nil {
+	if err := p.report.read(f, p.known, p.room); err != nil {
 		p.warn(b, err)
 		return p.ask(newID)
 	}
+	p.keepRoom()
 	switch p.report.Kind {
 	case StateLate, StatePull:
 		return AtEnd
@@ -103,13 +104,21 @@ func (p *Plan) Trailers(b *upstream.Backend, f Fields) {
 		return
 	}
 	head := p.report
-	if err := p.report.read(f, p.known); err != nil {
+	if err := p.report.read(f, p.known, p.room); err != nil {
 		p.warn(b, err)
 		p.report = head
 		return
 	}
+	p.keepRoom()
 	if p.report.WasBase == "" {
 		p.report.WasBase = head.WasBase
+	}
+}
+
+// keepRoom has the next report's state take the place of this one's, which whoever stores it copies.
+func (p *Plan) keepRoom() {
+	if state := p.report.State; cap(state) > cap(p.room) && cap(state) <= mostRoom {
+		p.room = state[:0]
 	}
 }
 
@@ -118,8 +127,8 @@ func (p *Plan) warn(b *upstream.Backend, err error) {
 		Msg("session report unusable: the state is asked for instead")
 }
 
-// read takes a report and the state beside it out of f.
-func (r *Report) read(f Fields, known familiar) error {
+// read takes a report and the state beside it out of f. The state may be in room.
+func (r *Report) read(f Fields, known familiar, room []byte) error {
 	if f.Sessions > 1 || f.States > 1 {
 		return errTwice
 	}
@@ -131,7 +140,7 @@ func (r *Report) read(f Fields, known familiar) error {
 		if f.States == 0 {
 			return errNoState
 		}
-		if next.State, err = DecodeState(f.State); err != nil {
+		if next.State, err = decodeState(f.State, room); err != nil {
 			return err
 		}
 	}

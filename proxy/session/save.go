@@ -9,7 +9,7 @@ import (
 )
 
 // save stores the state in r: before it returns in sync mode, for which by waits, later in async mode.
-func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report, by Waiter) error {
+func (t *Tier) save(b *upstream.Backend, r *Report, by Waiter) error {
 	key := t.key(r.App, r.Base)
 	t.noteAt(key, r)
 	t.handoffs.confirm(key, r.Version)
@@ -33,8 +33,8 @@ func (t *Tier) save(ctx context.Context, b *upstream.Backend, r *Report, by Wait
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.cfg.SaveTimeout)
-	defer cancel()
+	ctx, end := t.store.Within(t.cfg.SaveTimeout) // also where connections are cut meanwhile
+	defer end()
 	record.Waiter = by
 	err := t.saveNow(ctx, key, &record, r.began)
 	t.saved(key, b, record, returns, err)

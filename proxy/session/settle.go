@@ -86,7 +86,7 @@ func (t *Tier) settle(ctx context.Context, b *upstream.Backend, r *Report, by Wa
 		t.noteAt(t.key(r.App, r.Base), r)
 		return nil
 	default:
-		return t.save(ctx, b, r, by)
+		return t.save(b, r, by)
 	}
 }
 

@@ -71,6 +71,8 @@ type Keeper interface {
 	// Touch renews the life of the copies and makes missing ones again.
 	// ErrNotFound when there is none.
 	Touch(ctx context.Context, key Key) error
+	// Within returns a context for the others that ends after d, or when end is called, which it must be.
+	Within(d time.Duration) (ctx context.Context, end context.CancelFunc)
 }
 
 // Queue stores sessions later.

@@ -293,8 +293,15 @@ func parameterValue(s []byte) (value, rest []byte, ok bool) {
 }
 
 // DecodeState decodes the value of Rehydra-State (base64url without padding).
-func DecodeState(value []byte) ([]byte, error) {
-	state := make([]byte, base64.RawURLEncoding.DecodedLen(len(value)))
+func DecodeState(value []byte) ([]byte, error) { return decodeState(value, nil) }
+
+// decodeState is DecodeState. The state is in room where that is large enough.
+func decodeState(value, room []byte) ([]byte, error) {
+	n := base64.RawURLEncoding.DecodedLen(len(value))
+	state := room[:cap(room)]
+	if n > len(state) {
+		state = make([]byte, n)
+	}
 	n, err := base64.RawURLEncoding.Strict().Decode(state, value)
 	if err != nil {
 		return nil, fmt.Errorf("cannot decode %d bytes of %s: %w", len(value), FieldState, errMalformed)
