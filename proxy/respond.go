@@ -15,7 +15,7 @@ import (
 func (x *exchange) respond(b *upstream.Backend, c *upstream.Conn) result {
 	resp := &x.resp
 	x.event.status = resp.Status
-	if !x.arrived(c) || x.plan.Active() {
+	if !x.arrived(c) {
 		// The body will be read over the head: keep the head.
 		x.respCopy = append(x.respCopy[:0], resp.Raw...)
 		if err := resp.Parse(x.respCopy, string(x.req.Method) == "HEAD"); err != nil {
