@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"rehydra/proxy/socket"
 )
 
 // What pipes hold, in bytes. A user without privileges may have 64 MiB in pipes (pipe(7), pipe-user-pages-soft), and gets pipes of 8 KiB from then on: the
@@ -121,15 +123,12 @@ func newPipe(ends pipeEnds, size int) (*pipe, error) {
 
 // splice moves what it can without waiting. It returns false when there is nothing to be moved yet.
 func (p *pipe) splice(from, to, most, flags int) bool {
-	for {
-		n, err := unix.Splice(from, nil, to, nil, most, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK|flags)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if errors.Is(err, unix.EAGAIN) {
-			return false
-		}
-		p.moved, p.err = int(max(n, 0)), err
-		return true
+	n, errno := socket.Splice(from, to, most, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK|flags)
+	if errno == unix.EAGAIN {
+		return false
 	}
+	if p.moved, p.err = n, nil; errno != 0 {
+		p.err = errno
+	}
+	return true
 }
