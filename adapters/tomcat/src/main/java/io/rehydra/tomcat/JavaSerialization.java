@@ -29,6 +29,10 @@ final class JavaSerialization implements Serializer {
     /** Writes the value; errors are those of {@link ObjectOutputStream#writeObject} and of the value's own methods. */
     @Override
     public byte[] write(Object value) throws IOException {
+        byte[] plain = PlainValue.write(value);
+        if (plain != null) {
+            return plain;
+        }
         ByteArrayOutputStream bytes = new ByteArrayOutputStream(256);
         try (ObjectOutputStream out = new ObjectOutputStream(bytes)) {
             out.writeObject(value);
