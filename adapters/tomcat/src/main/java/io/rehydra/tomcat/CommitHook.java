@@ -34,18 +34,20 @@ final class CommitHook implements ActionHook {
 
     @Override
     public void action(ActionCode code, Object param) {
-        Exchange exchange = Exchange.of(request);
-        if (exchange != null && (code == ActionCode.COMMIT || code == ActionCode.CLOSE)) {
-            exchange.beforeHead();
-        }
-        if (code == ActionCode.CLOSE) {
-            if (exchange != null && exchange.holdsEnd()) {
-                return;
-            }
-            close();
+        if (code != ActionCode.COMMIT && code != ActionCode.CLOSE) {
+            // There are some thirty of them in a request.
+            next.action(code, param);
             return;
         }
-        next.action(code, param);
+        Exchange exchange = Exchange.of(request);
+        if (exchange != null) {
+            exchange.beforeHead();
+        }
+        if (code == ActionCode.COMMIT) {
+            next.action(code, param);
+        } else if (exchange == null || !exchange.holdsEnd()) {
+            close();
+        }
     }
 
     /** Ends the response's body and steps out of the way. */

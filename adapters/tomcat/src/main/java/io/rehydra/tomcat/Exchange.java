@@ -174,9 +174,13 @@ final class Exchange {
             return;
         }
         int length = report.state().length;
-        if (length <= adapter.inlineLimit && HeadSize.fits(request, report.header(app).length() + length * 4 / 3 + 64)) {
-            write(report);
-            response.setHeader(Protocol.STATE, report.stateField());
+        String header = report.header(app);
+        if (length <= adapter.inlineLimit && HeadSize.fits(request, header.length() + length * 4 / 3 + 64)) {
+            response.setHeader(Protocol.SESSION, header);
+            // As bytes, which Tomcat sends as they are: a text it would copy three times, and look at each char. They are given away: Tomcat may
+            // write another field into them later.
+            byte[] state = report.stateField();
+            response.getMimeHeaders().setValue(Protocol.STATE).setBytes(state, 0, state.length);
         } else if (length <= Protocol.TRAILER_LIMIT && mayHaveTrailers() && !ownLength && !isSendfile()) {
             adapter.internals.setTrailers(response, trailers(report));
             write(report.as(Report.Kind.LATE));
@@ -258,7 +262,7 @@ final class Exchange {
                 if (report != null) {
                     fields.put(Protocol.SESSION, report.header(app));
                     if (report.state() != null) {
-                        fields.put(Protocol.STATE, report.stateField());
+                        fields.put(Protocol.STATE, report.stateText());
                     }
                 }
             } catch (RuntimeException | StackOverflowError e) {

@@ -1,13 +1,12 @@
 package io.rehydra.tomcat;
 
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.util.Enumeration;
-
-import org.apache.catalina.connector.Request;
 
 /** Names and texts of the session protocol, version 1; docs/session-protocol.md describes it. */
 final class Protocol {
+
+    /** Every name of a field begins with it. */
+    static final String PREFIX = "Rehydra-";
 
     static final String TIER = "Rehydra-Tier";
     static final String ID = "Rehydra-Id";
@@ -26,26 +25,7 @@ final class Protocol {
     /** Bytes of state that go into a trailer field; the tier keeps no more by default, and refuses a larger one itself after a read. */
     static final int TRAILER_LIMIT = 1_000_000;
 
-    private static final String[] REQUEST_HEADERS = {TIER, ID, HAVE, STATE, OP};
-
     private Protocol() {
-    }
-
-    /** Whether the request holds the token exactly once. The comparison takes the same time for every wrong token. */
-    static boolean isFromTier(Request request, byte[] token) {
-        Enumeration<String> values = request.getHeaders(TIER);
-        if (values == null || !values.hasMoreElements()) {
-            return false;
-        }
-        String value = values.nextElement();
-        return !values.hasMoreElements() && MessageDigest.isEqual(value.getBytes(StandardCharsets.UTF_8), token);
-    }
-
-    /** Takes the tier's fields off the request: an application that prints its request headers must not print the token. */
-    static void hideFromApplication(Request request) {
-        for (String name : REQUEST_HEADERS) {
-            request.getCoyoteRequest().getMimeHeaders().removeHeader(name);
-        }
     }
 
     static String need(String id, String app) {

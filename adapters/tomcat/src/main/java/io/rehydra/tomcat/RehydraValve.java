@@ -132,30 +132,26 @@ public final class RehydraValve extends ValveBase {
         Adapter current = adapter;
         Context context = request.getContext();
         boolean known = Exchange.of(request) != null;
-        if (current == null || context == null || known || !Protocol.isFromTier(request, current.token)) {
-            // Known: an asynchronous request that is dispatched again, or a second valve.
+        // Known: an asynchronous request that is dispatched again, or a second valve.
+        TierFields tier = current == null || context == null || known ? null : TierFields.take(request.getCoyoteRequest().getMimeHeaders(), current.token);
+        if (tier == null) {
             getNext().invoke(request, response);
             return;
         }
-        String id = request.getHeader(Protocol.ID);
-        String have = request.getHeader(Protocol.HAVE);
-        String state = request.getHeader(Protocol.STATE);
-        String op = request.getHeader(Protocol.OP);
-        Protocol.hideFromApplication(request);
         String app = Protocol.app(context.getParent().getName(), context.getPath());
         LocalSessions sessions = current.sessions(context);
         if (!sessions.isUsable()) {
             getNext().invoke(request, response);
             return;
         }
-        if (op != null) {
-            new Operations(current, sessions, app, request, response).answer(op, id, have);
+        if (tier.op != null) {
+            new Operations(current, sessions, app, request, response).answer(tier.op, tier.id, tier.have);
             return;
         }
         Exchange exchange = new Exchange(current, request, app);
         boolean ran = false;
         try {
-            if (prepare(current, exchange, sessions, app, request, response, id, have, state)) {
+            if (prepare(current, exchange, sessions, app, request, response, tier)) {
                 exchange.begin();
                 ran = true;
                 run(exchange, request, response);
@@ -181,9 +177,10 @@ public final class RehydraValve extends ValveBase {
 
     /** Makes the session ready. False: the request was answered, the application must not run. */
     private boolean prepare(Adapter current, Exchange exchange, LocalSessions sessions, String app, Request request, Response response,
-            String sentId, String haveText, String stateText) throws IOException {
-        Have have = Have.parse(haveText);
-        String sent = SessionId.isSafe(sentId) && have != null ? sentId : null;
+            TierFields tier) throws IOException {
+        Have have = Have.parse(tier.have);
+        String sent = SessionId.isSafe(tier.id) && have != null ? tier.id : null;
+        String stateText = tier.state;
         List<String> ids = SessionIds.of(request);
         if (current.ignore != null && current.ignore.matcher(request.getDecodedRequestURI()).find()) {
             exchange.ignore();

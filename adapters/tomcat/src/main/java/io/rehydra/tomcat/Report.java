@@ -1,5 +1,6 @@
 package io.rehydra.tomcat;
 
+import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 
 /** What a response says about its session: the fields Rehydra-Session and, with the state inline, Rehydra-State. */
@@ -11,6 +12,8 @@ final class Report {
 
         private final String text = name().toLowerCase(java.util.Locale.ROOT);
     }
+
+    private static final Base64.Encoder BASE64 = Base64.getUrlEncoder().withoutPadding();
 
     private final Kind kind;
     private final String id;
@@ -65,7 +68,13 @@ final class Report {
                 .append("; state=").append(kind.text).toString();
     }
 
-    String stateField() {
-        return Base64.getUrlEncoder().withoutPadding().encodeToString(state);
+    /** The value of Rehydra-State in ASCII. */
+    byte[] stateField() {
+        return BASE64.encode(state);
+    }
+
+    /** As {@link #stateField}, where Tomcat wants a text. */
+    String stateText() {
+        return new String(stateField(), StandardCharsets.ISO_8859_1);
     }
 }

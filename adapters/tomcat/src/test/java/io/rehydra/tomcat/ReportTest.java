@@ -18,7 +18,7 @@ class ReportTest {
         Report renewed = Report.changed("DEF.node2", "ABC.node2", new Version(2, 9), -1, new byte[] {-1, -2});
         assertEquals("id=\"DEF.node2\"; was=\"ABC.node2\"; app=\"localhost/\"; version=2.9; ttl=-1; state=inline",
                 renewed.header("localhost/"));
-        assertEquals("__4", renewed.stateField());
+        assertEquals("__4", renewed.stateText());
         assertNull(renewed.as(Report.Kind.PULL).state());
     }
 
