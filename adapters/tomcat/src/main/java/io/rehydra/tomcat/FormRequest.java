@@ -1,7 +1,6 @@
 package io.rehydra.tomcat;
 
 import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -103,18 +102,18 @@ final class FormRequest {
         return saved;
     }
 
-    void write(DataOutputStream out) throws IOException {
+    void write(WireWriter out) {
         for (String text : line) {
-            Wire.writeText(out, text);
+            out.writeText(text);
         }
-        Wire.writeBytes(out, body);
+        out.writeBytes(body);
         out.writeBoolean(maxInactiveInterval != null);
         if (maxInactiveInterval != null) {
             out.writeInt(maxInactiveInterval);
         }
-        Wire.writeTexts(out, headers);
-        Wire.writeTexts(out, cookies);
-        Wire.writeTexts(out, locales);
+        out.writeTexts(headers);
+        out.writeTexts(cookies);
+        out.writeTexts(locales);
     }
 
     static FormRequest read(DataInputStream in) throws IOException {

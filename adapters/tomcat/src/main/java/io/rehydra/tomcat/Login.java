@@ -1,7 +1,6 @@
 package io.rehydra.tomcat;
 
 import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.util.List;
 
@@ -19,6 +18,9 @@ import java.util.List;
  * </pre>
  */
 final class Login {
+
+    /** Bytes that {@link #write} takes where nobody is logged in. */
+    static final int NOBODYS_LENGTH = 4 + 1 + 1 + 1;
 
     private static final int NOBODY = 0;
     private static final int GENERIC = 1;
@@ -42,16 +44,16 @@ final class Login {
         this.formRequest = formRequest;
     }
 
-    void write(DataOutputStream out) throws IOException {
-        Wire.writeText(out, authType);
+    void write(WireWriter out) {
+        out.writeText(authType);
         if (name != null) {
             out.writeByte(GENERIC);
-            Wire.writeText(out, name);
-            Wire.writeTexts(out, roles);
-            Wire.writeBytes(out, principal);
+            out.writeText(name);
+            out.writeTexts(roles);
+            out.writeBytes(principal);
         } else if (principal != null) {
             out.writeByte(OTHER);
-            Wire.writeBytes(out, principal);
+            out.writeBytes(principal);
         } else {
             out.writeByte(NOBODY);
         }

@@ -45,7 +45,7 @@ final class SessionCodec {
      */
     SessionState capture(StandardSession session, Map<String, SerializedValue> carried) {
         AttributeFilter filter = filter(session.getManager());
-        SortedMap<String, SerializedValue> attributes = new TreeMap<>(carried);
+        SortedMap<String, SerializedValue> attributes = carried.isEmpty() ? new TreeMap<>() : new TreeMap<>(carried);
         for (Enumeration<String> names = session.getAttributeNames(); names.hasMoreElements();) {
             String name = names.nextElement();
             Object value = session.getAttribute(name);

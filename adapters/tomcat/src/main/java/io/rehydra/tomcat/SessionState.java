@@ -1,9 +1,7 @@
 package io.rehydra.tomcat;
 
 import java.io.ByteArrayInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
-import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.util.Map;
@@ -47,27 +45,31 @@ final class SessionState {
     }
 
     byte[] encode() {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream(512);
         boolean mixed = isMixed();
-        try {
-            DataOutputStream out = new DataOutputStream(bytes);
-            out.writeShort(MAGIC);
-            out.writeByte(mixed ? FORMAT_MIXED : FORMAT);
-            out.writeLong(creationTime);
-            out.writeInt(maxInactiveInterval);
-            login.write(out);
-            out.writeInt(attributes.size());
-            for (Map.Entry<String, SerializedValue> attribute : attributes.entrySet()) {
-                Wire.writeText(out, attribute.getKey());
-                if (mixed) {
-                    out.writeByte(attribute.getValue().format);
-                }
-                Wire.writeBytes(out, attribute.getValue().bytes);
+        WireWriter out = new WireWriter(expectedLength(mixed));
+        out.writeShort(MAGIC);
+        out.writeByte(mixed ? FORMAT_MIXED : FORMAT);
+        out.writeLong(creationTime);
+        out.writeInt(maxInactiveInterval);
+        login.write(out);
+        out.writeInt(attributes.size());
+        for (Map.Entry<String, SerializedValue> attribute : attributes.entrySet()) {
+            out.writeText(attribute.getKey());
+            if (mixed) {
+                out.writeByte(attribute.getValue().format);
             }
-        } catch (IOException e) {
-            throw new IllegalStateException("cannot write to memory", e);
+            out.writeBytes(attribute.getValue().bytes);
         }
-        return bytes.toByteArray();
+        return out.toByteArray();
+    }
+
+    /** Right where nobody is logged in and all names are ASCII. */
+    private int expectedLength(boolean mixed) {
+        long length = 2 + 1 + 8 + 4 + Login.NOBODYS_LENGTH + 4;
+        for (Map.Entry<String, SerializedValue> attribute : attributes.entrySet()) {
+            length += (mixed ? 9 : 8) + attribute.getKey().length() + attribute.getValue().bytes.length;
+        }
+        return (int) Math.min(length, Integer.MAX_VALUE - 8);
     }
 
     private boolean isMixed() {
