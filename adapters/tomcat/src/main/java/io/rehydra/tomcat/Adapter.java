@@ -49,12 +49,8 @@ final class Adapter {
         return locks[Math.floorMod(hash ^ hash >>> 16, locks.length)];
     }
 
-    SessionCodec codec(Context context) {
-        return applications.codec(context);
-    }
-
-    LocalSessions sessions(Context context) {
-        return new LocalSessions(context, codec(context));
+    Application application(Context context) {
+        return applications.of(context);
     }
 
     void stop() {

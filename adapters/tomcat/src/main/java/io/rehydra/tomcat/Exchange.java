@@ -28,8 +28,8 @@ final class Exchange {
     /** The local session that the request began with, or null, and its id then. */
     private StandardSession start;
     private String startId;
-    /** The id under which this request counts as running, or null. */
-    private String runningId;
+    /** What this request counts as running under, or null. */
+    private String running;
     private boolean cookieDue;
     private boolean ignored;
 
@@ -68,15 +68,14 @@ final class Exchange {
 
     /** From here on the session is not dropped. Called with the session's lock held, so that no drop comes in between. */
     void hold(StandardSession session) {
-        runningId = session.getIdInternal();
-        adapter.running.enter(app, runningId);
+        running = adapter.running.enter(app, session.getIdInternal());
     }
 
     /** Ends what hold began, if it did. */
     synchronized void release() {
-        if (runningId != null) {
-            adapter.running.leave(app, runningId);
-            runningId = null;
+        if (running != null) {
+            adapter.running.leave(running);
+            running = null;
         }
     }
 
@@ -219,7 +218,7 @@ final class Exchange {
         ClassLoader before = Thread.currentThread().getContextClassLoader();
         Thread.currentThread().setContextClassLoader(request.getContext().getLoader().getClassLoader());
         try {
-            return record.report(session, was(session), accessed, adapter.codec(request.getContext()));
+            return record.report(session, was(session), accessed, adapter.application(request.getContext()).codec);
         } catch (ConcurrentModificationException e) {
             return Report.of(Report.Kind.PULL, session.getIdInternal(), was(session), record.version(), session.getMaxInactiveInterval());
         } catch (IllegalStateException e) {

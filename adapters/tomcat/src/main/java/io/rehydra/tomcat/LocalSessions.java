@@ -49,8 +49,9 @@ final class LocalSessions {
      * @return null if there is none, or it has expired
      */
     StandardSession find(String id) throws IOException {
-        Session session = manager.findSession(SessionId.join(SessionId.base(id), route));
-        if (session == null) {
+        String ownId = SessionId.withRoute(id, route);
+        Session session = manager.findSession(ownId);
+        if (session == null && !ownId.equals(id)) {
             session = manager.findSession(id);
         }
         return session instanceof StandardSession && session.isValid() ? (StandardSession) session : null;
@@ -76,7 +77,7 @@ final class LocalSessions {
             return false;
         }
         SessionState state = codec.decode(bytes);
-        String ownId = SessionId.join(SessionId.base(id), route);
+        String ownId = SessionId.withRoute(id, route);
         StandardSession session = (StandardSession) manager.createEmptySession();
         ClassLoader loader = context.getLoader().getClassLoader();
         ClassLoader before = Thread.currentThread().getContextClassLoader();

@@ -97,7 +97,7 @@ final class Operations {
             return;
         }
         try {
-            answerState(session, SessionRecord.of(session).read(session, adapter.codec(request.getContext())));
+            answerState(session, SessionRecord.of(session).read(session, adapter.application(request.getContext()).codec));
         } catch (ConcurrentModificationException e) {
             refuse(503, "the session is being changed");
         } catch (IllegalStateException e) {

@@ -138,8 +138,9 @@ public final class RehydraValve extends ValveBase {
             getNext().invoke(request, response);
             return;
         }
-        String app = Protocol.app(context.getParent().getName(), context.getPath());
-        LocalSessions sessions = current.sessions(context);
+        Application application = current.application(context);
+        String app = application.name();
+        LocalSessions sessions = new LocalSessions(context, application.codec);
         if (!sessions.isUsable()) {
             getNext().invoke(request, response);
             return;

@@ -11,13 +11,19 @@ final class RunningSessions {
 
     private final Map<String, Integer> requests = new ConcurrentHashMap<>();
 
-    /** A request of the session begins. Each wants one {@link #leave}. */
-    void enter(String app, String id) {
-        requests.merge(key(app, id), 1, Integer::sum);
+    /**
+     * A request of the session begins.
+     *
+     * @return what {@link #leave} wants, once, when it has ended
+     */
+    String enter(String app, String id) {
+        String key = key(app, id);
+        requests.merge(key, 1, Integer::sum);
+        return key;
     }
 
-    void leave(String app, String id) {
-        requests.computeIfPresent(key(app, id), (key, n) -> n == 1 ? null : n - 1);
+    void leave(String entered) {
+        requests.computeIfPresent(entered, (key, n) -> n == 1 ? null : n - 1);
     }
 
     boolean contains(String app, String id) {

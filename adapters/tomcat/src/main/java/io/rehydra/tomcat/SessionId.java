@@ -24,8 +24,21 @@ final class SessionId {
         return route.isEmpty() ? base : base + '.' + route;
     }
 
+    /** The id under another route; the same text where it has that route already. */
+    static String withRoute(String id, String route) {
+        int begin = id.indexOf('.') + 1;
+        boolean same = begin > 0 && !route.isEmpty() && id.length() == begin + route.length() && id.endsWith(route);
+        return same ? id : join(base(id), route);
+    }
+
     static boolean sameBase(String a, String b) {
-        return base(a).equals(base(b));
+        int end = baseEnd(a);
+        return end == baseEnd(b) && a.regionMatches(0, b, 0, end);
+    }
+
+    private static int baseEnd(String id) {
+        int dot = id.indexOf('.');
+        return dot < 0 ? id.length() : dot;
     }
 
     /** Whether the id may stand in a quoted header parameter: 1 to 250 visible ASCII characters, no quote, no backslash. */

@@ -1,7 +1,5 @@
 package io.rehydra.tomcat;
 
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -64,7 +62,7 @@ final class SessionRecord {
     /** The session was installed in this version from this state. */
     synchronized void installed(Version installed, byte[] state, Map<String, SerializedValue> unread) {
         version = installed;
-        digest = digest(state);
+        digest = Sha256.of(state);
         carried.putAll(unread);
     }
 
@@ -89,7 +87,7 @@ final class SessionRecord {
             return Report.of(Report.Kind.SAME, id, null, version, ttl);
         }
         byte[] state = capture(session, codec);
-        byte[] now = digest(state);
+        byte[] now = Sha256.of(state);
         if (was == null && Arrays.equals(now, digest)) {
             return Report.of(Report.Kind.SAME, id, null, version, ttl);
         }
@@ -101,7 +99,7 @@ final class SessionRecord {
     /** As {@link #report}, but the state comes with it also if it is the one that was told last. */
     synchronized Report read(StandardSession session, SessionCodec codec) {
         byte[] state = capture(session, codec);
-        byte[] now = digest(state);
+        byte[] now = Sha256.of(state);
         if (!Arrays.equals(now, digest)) {
             version = version.next();
             digest = now;
@@ -138,14 +136,6 @@ final class SessionRecord {
                 return;
             }
             wait(left);
-        }
-    }
-
-    private static byte[] digest(byte[] state) {
-        try {
-            return MessageDigest.getInstance("SHA-256").digest(state);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
         }
     }
 }

@@ -40,6 +40,15 @@ class ReportTest {
         assertEquals("node.1", SessionId.route("ABC.node.1"));
         assertEquals("", SessionId.route("ABC"));
         assertEquals("ABC", SessionId.join("ABC", ""));
+        assertEquals("ABC.node1", SessionId.withRoute("ABC.node1", "node1"));
+        assertEquals("ABC.node1", SessionId.withRoute("ABC.xnode1", "node1"));
+        assertEquals("ABC.node1", SessionId.withRoute("ABC.node2", "node1"));
+        assertEquals("ABC.node1", SessionId.withRoute("ABC", "node1"));
+        assertEquals("ABC.1", SessionId.withRoute("ABC.node.1", "1"));
+        assertEquals("ABC", SessionId.withRoute("ABC.", ""));
+        assertEquals("ABC", SessionId.withRoute("ABC.node1", ""));
+        assertTrue(SessionId.sameBase("ABC.node1", "ABC.node2") && SessionId.sameBase("ABC", "ABC.a.b"));
+        assertFalse(SessionId.sameBase("ABC.node1", "ABD.node1") || SessionId.sameBase("ABC", "ABCD") || SessionId.sameBase("AB.C", "ABC"));
         assertTrue(SessionId.isSafe("ABC-n1.node1"));
         for (String unsafe : new String[] {null, "", ".node1", "a b", "a\"b", "a\\b", "a\r\nb", "ä", new String(new char[251]).replace('\0', 'a')}) {
             assertFalse(SessionId.isSafe(unsafe), unsafe);

@@ -94,13 +94,13 @@ class SerializersTest {
         Applications applications = new Applications(() -> new SessionCodec(new LogOnce(LOG), new Internals(), Serializers.of("java", LOG), null));
         StandardContext context = new StandardContext();
         StandardContext other = new StandardContext();
-        SessionCodec codec = applications.codec(context);
-        assertSame(codec, applications.codec(context));
-        assertNotSame(codec, applications.codec(other));
+        SessionCodec codec = applications.of(context).codec;
+        assertSame(codec, applications.of(context).codec);
+        assertNotSame(codec, applications.of(other).codec);
         assertEquals(1, context.findLifecycleListeners().length);
         applications.lifecycleEvent(new LifecycleEvent(context, Lifecycle.AFTER_STOP_EVENT, null));
         assertEquals(0, context.findLifecycleListeners().length);
-        assertNotSame(codec, applications.codec(context));
+        assertNotSame(codec, applications.of(context).codec);
         applications.clear();
         assertEquals(0, context.findLifecycleListeners().length + other.findLifecycleListeners().length);
     }
