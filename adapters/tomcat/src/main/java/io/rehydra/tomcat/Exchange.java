@@ -95,7 +95,7 @@ final class Exchange {
             return;
         }
         headDone = true;
-        response.setHeader(Protocol.ADAPTER, Protocol.ADAPTER_VERSION);
+        HeadField.set(response, Protocol.ADAPTER, Protocol.ADAPTER_VERSION);
         if (ignored) {
             return;
         }
@@ -175,11 +175,8 @@ final class Exchange {
         int length = report.state().length;
         String header = report.header(app);
         if (length <= adapter.inlineLimit && HeadSize.fits(request, header.length() + length * 4 / 3 + 64)) {
-            response.setHeader(Protocol.SESSION, header);
-            // As bytes, which Tomcat sends as they are: a text it would copy three times, and look at each char. They are given away: Tomcat may
-            // write another field into them later.
-            byte[] state = report.stateField();
-            response.getMimeHeaders().setValue(Protocol.STATE).setBytes(state, 0, state.length);
+            HeadField.set(response, Protocol.SESSION, header);
+            HeadField.set(response, Protocol.STATE, report.stateField());
         } else if (length <= Protocol.TRAILER_LIMIT && mayHaveTrailers() && !ownLength && !isSendfile()) {
             adapter.internals.setTrailers(response, trailers(report));
             write(report.as(Report.Kind.LATE));
@@ -189,7 +186,7 @@ final class Exchange {
     }
 
     private void write(Report report) {
-        response.setHeader(Protocol.SESSION, report.header(app));
+        HeadField.set(response, Protocol.SESSION, report.header(app));
     }
 
     /**

@@ -20,7 +20,7 @@ final class HeadSize {
         MimeHeaders headers = request.getResponse().getCoyoteResponse().getMimeHeaders();
         int size = RESERVE + more;
         for (int i = 0; i < headers.size(); i++) {
-            size += headers.getName(i).toString().length() + headers.getValue(i).toString().length() + 4;
+            size += headers.getName(i).getLength() + headers.getValue(i).getLength() + 4;
         }
         return size <= LIMIT;
     }

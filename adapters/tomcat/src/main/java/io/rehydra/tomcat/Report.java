@@ -64,8 +64,8 @@ final class Report {
         if (was != null) {
             out.append("; was=\"").append(was).append('"');
         }
-        return out.append("; app=\"").append(app).append("\"; version=").append(version).append("; ttl=").append(ttl)
-                .append("; state=").append(kind.text).toString();
+        version.appendTo(out.append("; app=\"").append(app).append("\"; version="));
+        return out.append("; ttl=").append(ttl).append("; state=").append(kind.text).toString();
     }
 
     /** The value of Rehydra-State in ASCII. */

@@ -39,9 +39,11 @@ final class TierFields {
      */
     static TierFields take(MimeHeaders headers, byte[] token) {
         MessageBytes[] found = new MessageBytes[NAMES.length];
+        int first = headers.size();
         // One pass and not one for each name, as Tomcat's own look-ups make.
         for (int i = 0; i < headers.size(); i++) {
             int at = indexOf(headers.getName(i));
+            first = at >= 0 ? Math.min(first, i) : first;
             if (at >= 0 && found[at] == null) {
                 found[at] = headers.getValue(i);
             } else if (at == TIER) {
@@ -53,7 +55,7 @@ final class TierFields {
         }
         // Before they are removed: Tomcat uses the place of a field again.
         TierFields fields = new TierFields(found);
-        for (int i = headers.size() - 1; i >= 0; i--) {
+        for (int i = headers.size() - 1; i >= first; i--) {
             if (indexOf(headers.getName(i)) >= 0) {
                 headers.removeHeader(i);
             }

@@ -80,8 +80,12 @@ final class Version implements Comparable<Version> {
         return Long.hashCode(generation * 31 + counter);
     }
 
+    StringBuilder appendTo(StringBuilder out) {
+        return out.append(generation).append('.').append(counter);
+    }
+
     @Override
     public String toString() {
-        return generation + "." + counter;
+        return appendTo(new StringBuilder()).toString();
     }
 }
