@@ -45,7 +45,7 @@ final class Adapter {
     }
 
     Object lock(String app, String id) {
-        int hash = app.hashCode() * 31 + SessionId.base(id).hashCode();
+        int hash = app.hashCode() * 31 + SessionId.baseHash(id);
         return locks[Math.floorMod(hash ^ hash >>> 16, locks.length)];
     }
 

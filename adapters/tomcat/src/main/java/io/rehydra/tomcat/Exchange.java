@@ -29,7 +29,7 @@ final class Exchange {
     private StandardSession start;
     private String startId;
     /** What this request counts as running under, or null. */
-    private String running;
+    private RunningSessions.Entry running;
     private boolean cookieDue;
     private boolean ignored;
 

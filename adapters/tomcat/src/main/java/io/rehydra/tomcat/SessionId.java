@@ -10,8 +10,7 @@ final class SessionId {
     }
 
     static String base(String id) {
-        int dot = id.indexOf('.');
-        return dot < 0 ? id : id.substring(0, dot);
+        return id.substring(0, baseEnd(id));
     }
 
     /** The route, or the empty string if the id has none. */
@@ -36,7 +35,18 @@ final class SessionId {
         return end == baseEnd(b) && a.regionMatches(0, b, 0, end);
     }
 
-    private static int baseEnd(String id) {
+    /** A number that all ids of one base have in common, of the base's length and its last chars: ids are made to differ there. */
+    static int baseHash(String id) {
+        int end = baseEnd(id);
+        int hash = end;
+        for (int i = Math.max(0, end - 4); i < end; i++) {
+            hash = hash * 31 + id.charAt(i);
+        }
+        return hash;
+    }
+
+    /** Where the base ends. */
+    static int baseEnd(String id) {
         int dot = id.indexOf('.');
         return dot < 0 ? id.length() : dot;
     }
