@@ -39,19 +39,23 @@ final class SessionIds {
             return null;
         }
         String name = SessionConfig.getSessionCookieName(request.getContext());
-        MimeHeaders headers = request.getCoyoteRequest().getMimeHeaders();
+        return isOnce(name, request.getCoyoteRequest().getMimeHeaders()) ? id : null;
+    }
+
+    /** Whether the name is just once in the fields Cookie, as the name of a cookie or as anything else. */
+    static boolean isOnce(String name, MimeHeaders headers) {
         int seen = 0;
         for (int at = headers.findHeader("Cookie", 0); at >= 0; at = headers.findHeader("Cookie", at + 1)) {
             MessageBytes value = headers.getValue(at);
             if (value.getType() != MessageBytes.T_BYTES) {
-                return null;
+                return false;
             }
             ByteChunk bytes = value.getByteChunk();
             for (int i = bytes.indexOf(name, 0, name.length(), 0); i >= 0; i = bytes.indexOf(name, 0, name.length(), i + 1)) {
                 seen++;
             }
         }
-        return seen == 1 ? id : null;
+        return seen == 1;
     }
 
     private static List<String> all(Request request) {
