@@ -47,6 +47,7 @@ type limitQueue struct {
 	first, last *timeLimit
 	timer       *time.Timer // made when it is first needed
 	set         bool        // timer will call expire
+	due         time.Time   // when; of set
 }
 
 // timeLimit is a context that ends at a time.
@@ -79,7 +80,8 @@ func (l *timeLimit) onEnd(f func()) bool {
 		before = before.prev
 	}
 	q.insert(l, before)
-	if !q.set {
+	// Who waits for the second time, or begins late, may end before all for whom the timer was set.
+	if !q.set || l.at.Before(q.due) {
 		q.arm(l.at)
 	}
 	return true
@@ -127,7 +129,7 @@ func (q *limitQueue) remove(l *timeLimit) {
 
 // arm is called with mu held.
 func (q *limitQueue) arm(at time.Time) {
-	q.set = true
+	q.set, q.due = true, at
 	if q.timer == nil {
 		q.timer = time.AfterFunc(time.Until(at), q.expire)
 		return

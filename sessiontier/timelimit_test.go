@@ -65,6 +65,29 @@ func TestTimeLimitsEnd(t *testing.T) {
 	}
 }
 
+// A limit that is waited for late, or for the second time, ends in time although the timer was set for one that ends after it.
+func TestTimeLimitsWaitedForLate(t *testing.T) {
+	var p Tier
+	first, endFirst := p.Within(time.Hour)
+	defer endFirst()
+	early := first.(*timeLimit)
+	early.at = time.Now().Add(10 * time.Millisecond) // most of the hour has gone by
+	second, endSecond := p.Within(time.Hour)
+	defer endSecond()
+	late := second.(*timeLimit)
+	late.onEnd(func() { t.Error("the limit of an hour is over") })
+	defer late.stop()
+	for _, wait := range []string{"first", "second"} { // the second comes when the time is over
+		told := make(chan struct{})
+		early.onEnd(func() { close(told) })
+		select {
+		case <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("the %s wait is not told that the time is over", wait)
+		}
+	}
+}
+
 // A limit is told of once, or never if it was stopped in time, with many at once.
 func TestTimeLimitsAtOnce(t *testing.T) {
 	var p Tier
