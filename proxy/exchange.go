@@ -64,7 +64,7 @@ func (x *exchange) begin() {
 	x.front = x.s.front.Load()
 	x.origin = origin{secure: x.c.secure()}
 	x.pool, x.path, x.ids, x.routes, x.tried = nil, nil, x.ids[:0], x.routes[:0], x.tried[:0]
-	x.plan = session.Plan{}
+	x.plan.Reset()
 	x.req.Method, x.req.Minor = nil, 1 // for an answer to what is no request
 	x.body.reset()
 	x.headSent, x.closeClient, x.clientFailed, x.unread, x.lingers, x.over = false, false, false, false, false, false
@@ -91,7 +91,7 @@ const keepScratch = 8 << 10
 // shed lets go of what was large: x may wait for long for its next request after one
 // with a large body, or a session's state in its trailers.
 func (x *exchange) shed() {
-	x.plan = session.Plan{}
+	x.plan.Reset()
 	if cap(x.hops) > keepHops {
 		x.hops = nil
 	}

@@ -2,12 +2,16 @@ package proxy
 
 import (
 	"bufio"
+	"encoding/base64"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 
+	"rehydra/jvmroute"
 	"rehydra/proxy/http1"
+	"rehydra/proxy/session"
 	"rehydra/proxy/upstream"
 )
 
@@ -31,5 +35,45 @@ func TestIdleConnectionShedsLargeBuffers(t *testing.T) {
 	}
 	if n := len(x.reply.Trailers()); n != 0 {
 		t.Errorf("%d trailers are kept", n)
+	}
+}
+
+// The room for a session's state goes on to the next request.
+func TestExchangeKeepsRoomForStates(t *testing.T) {
+	const size, requests = 5 << 10, 100
+	r := routingOf(t, "shop")
+	b := r.Table.Pools()[0].Backends()[0]
+	tier := session.New(session.Config{Pool: "shop", Token: "0123456789abcdef0123456789abcdef"}, nil, &session.Counters{}, zerolog.Nop())
+	defer tier.Close()
+	x := exchange{s: NewServer(Limits{}, r, nil, zerolog.Nop()), c: &client{}}
+	id, path := []byte("0123456789ABCDEF0123456789ABCDEF."+b.Route()), []byte("/shop/cart")
+	ids := []jvmroute.Candidate{{ID: id}}
+	answer := session.Fields{
+		Adapter: true, Sessions: 1, Session: []byte(`id="` + string(id) + `"; app="localhost/shop"; version=1.7; ttl=3600; state=inline`),
+		States: 1, State: []byte(base64.RawURLEncoding.EncodeToString(make([]byte, size))),
+	}
+	serve := func() {
+		x.begin()
+		if !tier.Plan(&x.plan, ids, []byte("GET"), []byte("shop.example"), path, path) {
+			t.Fatal("the tier ignores the request")
+		}
+		if when := x.plan.Judge(b, b.Epoch(), answer, nil); when != session.Now {
+			t.Fatalf("to be settled %v, wanted now", when)
+		}
+		x.end()
+	}
+	serve()
+	least := ^uint64(0)
+	for range 10 { // once in a while something else allocates
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range requests {
+			serve()
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, (after.TotalAlloc-before.TotalAlloc)/requests)
+	}
+	if least >= size {
+		t.Errorf("%d bytes are allocated for a request with a state of %d", least, size)
 	}
 }

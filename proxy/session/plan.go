@@ -50,11 +50,14 @@ const mostRoom = 8 << 10
 // maxRounds bounds how often one backend may answer 428 to one request.
 const maxRounds = 4
 
+// Reset makes p a request without a tier. It keeps no more than room for the state of the next one.
+func (p *Plan) Reset() { *p = Plan{room: p.room} }
+
 // Plan begins a request: ids are its session ids in mod_jk's order, path is its
 // path without parameters. It returns false, and leaves p empty, for a request
 // that the tier ignores. Nothing of the arguments is copied.
 func (t *Tier) Plan(p *Plan, ids []jvmroute.Candidate, method, host, target, path []byte) bool {
-	*p = Plan{room: p.room}
+	p.Reset()
 	if t == nil || t.cfg.Ignore != nil && t.cfg.Ignore.Match(path) {
 		return false
 	}
