@@ -79,7 +79,8 @@ final class PlainValue {
         // The lower half of each char, which is all of it if the text comes back.
         text.getBytes(0, length, out, at);
         boolean ascii = new String(out, at, length, StandardCharsets.US_ASCII).equals(text);
-        return ascii && text.indexOf(0) < 0 ? out : modified(text);
+        // What a byte above 0x7f is read as could be the char itself.
+        return ascii && text.indexOf(0) < 0 && text.indexOf(0xfffd) < 0 ? out : modified(text);
     }
 
     /** Room for a text of so many bytes, with what comes before them. */

@@ -53,6 +53,16 @@ class PlainValueTest {
         }
     }
 
+    /** Each of Java's chars alone and among others: U+FFFD is what a decoder makes of a byte that it does not know. */
+    @Test
+    void writesEveryChar() throws IOException {
+        for (int c = 0; c <= Character.MAX_VALUE; c++) {
+            for (String text : new String[] {"" + (char) c, "a" + (char) c + "?", "\u00e9" + (char) c}) {
+                assertArrayEquals(stream(text), PlainValue.write(text), () -> Integer.toHexString(text.charAt(0)) + " in " + text);
+            }
+        }
+    }
+
     /** What it leaves goes through a stream, so that {@link JavaSerialization} writes all alike. */
     @Test
     void leavesTheRest() throws IOException {
