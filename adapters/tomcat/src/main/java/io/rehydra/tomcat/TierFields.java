@@ -39,11 +39,9 @@ final class TierFields {
      */
     static TierFields take(MimeHeaders headers, byte[] token) {
         MessageBytes[] found = new MessageBytes[NAMES.length];
-        int first = headers.size();
-        // One pass and not one for each name, as Tomcat's own look-ups make.
+        // One pass and not one for each name, as Tomcat's own look-ups make; most requests have two or three of them.
         for (int i = 0; i < headers.size(); i++) {
             int at = indexOf(headers.getName(i));
-            first = at >= 0 ? Math.min(first, i) : first;
             if (at >= 0 && found[at] == null) {
                 found[at] = headers.getValue(i);
             } else if (at == TIER) {
@@ -55,9 +53,10 @@ final class TierFields {
         }
         // Before they are removed: Tomcat uses the place of a field again.
         TierFields fields = new TierFields(found);
-        for (int i = headers.size() - 1; i >= first; i--) {
-            if (indexOf(headers.getName(i)) >= 0) {
-                headers.removeHeader(i);
+        for (int at = 0; at < NAMES.length; at++) {
+            if (found[at] != null) {
+                // By name: until 7.0.99, 8.5.50 and 9.0.30 the method that takes a position is private.
+                headers.removeHeader(NAMES[at]);
             }
         }
         return fields;
