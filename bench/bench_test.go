@@ -113,7 +113,11 @@ func TestUsageOfAProcessTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	usage, err := treeUsage(p.cmd.Process.Pid)
+	all, err := listProcesses()
+	if err != nil {
+		t.Fatal(err)
+	}
+	usage, err := all.tree(p.pid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +127,7 @@ func TestUsageOfAProcessTree(t *testing.T) {
 	if usage.Resident < 100<<10 {
 		t.Errorf("the tree has %d bytes in memory, wanted more than nothing", usage.Resident)
 	}
-	if _, err := treeUsage(1 << 30); err == nil {
+	if _, err := all.tree(1 << 30); err == nil {
 		t.Error("a process that does not exist has a usage")
 	}
 }
@@ -185,6 +189,7 @@ func TestRatiosArePairByPair(t *testing.T) {
 func TestPlanRefusesWhatItCannotDo(t *testing.T) {
 	for _, args := range [][]string{
 		{"--peers", "lighttpd"}, {"--workloads", "nothing"}, {"--suites", "all"}, {"--rounds", "0"}, {"--time", "0s"}, {"--rate", "-1"}, {"fast"}, {"--peers", ","},
+		{"--builds", "old"}, {"--builds", "old="}, {"--builds", "=bin"}, {"--builds", "rehydra=bin"}, {"--builds", "a=x,a=y"}, {"--suites", "builds"},
 	} {
 		if _, err := parsePlan(args); err == nil {
 			t.Errorf("no error for %q", args)
@@ -196,6 +201,80 @@ func TestPlanRefusesWhatItCannotDo(t *testing.T) {
 	}
 	if len(p.jobs) != 2 || p.jobs[0].name != "keepalive-16k" || len(p.jobs[0].entries) != 2 || p.jobs[1].name != "msm" {
 		t.Errorf("jobs %+v, wanted 16 KB with two peers, and msm", p.jobs)
+	}
+}
+
+func TestPlanOfBuilds(t *testing.T) {
+	p, err := parsePlan([]string{"--builds", "old=/tmp/old,older=/tmp/older", "--workloads", "keepalive-1k,session-changed,msm", "--rehydra", "/tmp/new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var planned []string
+	for _, j := range p.jobs {
+		for _, e := range j.entries {
+			r, ok := e.peer.(*rehydra)
+			if s, whole := e.peer.(*stack); whole {
+				r, ok = s.proxy.(*rehydra)
+			}
+			if !ok {
+				r = &rehydra{}
+			}
+			planned = append(planned, j.name+" "+e.name+" "+r.binary)
+		}
+		for _, pair := range j.pairs() {
+			planned = append(planned, pair[0]+" : "+pair[1])
+		}
+	}
+	wanted := []string{
+		"keepalive-1k rehydra /tmp/new", "keepalive-1k old /tmp/old", "keepalive-1k older /tmp/older", "rehydra : old", "rehydra : older",
+		"session-changed rehydra-sync-2 /tmp/new", "session-changed old-sync-2 /tmp/old", "session-changed older-sync-2 /tmp/older",
+		"rehydra-sync-2 : old-sync-2", "rehydra-sync-2 : older-sync-2",
+		"msm rehydra /tmp/new", "msm haproxy+MSM ", "msm old /tmp/old", "msm older /tmp/older", "rehydra : haproxy+MSM", "rehydra : old", "rehydra : older",
+	}
+	if !slices.Equal(planned, wanted) {
+		t.Errorf("planned %q, wanted %q", planned, wanted)
+	}
+	if p.name != "builds" {
+		t.Errorf("the results would be called %q: those of the whole comparison stay", p.name)
+	}
+}
+
+func TestPartsOfAWholeSystem(t *testing.T) {
+	dir := t.TempDir()
+	sleeper := func(name string) *process {
+		p, err := startProcess(t.Context(), dir, name, "/bin/sh", "-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; echo done; exec sleep 60")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.stop)
+		if err := p.waitFor(t.Context(), "done its work", func() bool { return strings.Contains(p.tail(), "done") }); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	running := &Running{Process: sleeper("haproxy"), Others: []*process{sleeper("memcached0"), sleeper("memcached1"), sleeper("catalina")}, Whole: true}
+	used, err := running.usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum time.Duration
+	for _, part := range []string{"proxy", "memcacheds", "Tomcats"} {
+		if used.Parts[part] == 0 {
+			t.Errorf("no time of %s in %v", part, used.Parts)
+		}
+		sum += used.Parts[part]
+	}
+	if len(used.Parts) != 3 || sum != used.CPU() {
+		t.Errorf("parts %v, wanted three that are %v together", used.Parts, used.CPU())
+	}
+	round := newRound(LoadResult{Requests: 1000, Elapsed: time.Second}, Usage{}, used)
+	report := &Report{Workloads: []WorkloadResult{{Name: "msm", Peers: []PeerResult{{Name: "whole", Rounds: []Round{round}}}}}}
+	if text := string(report.markdown()); !strings.Contains(text, "| processor time, µs | Tomcats | memcacheds | proxy |") {
+		t.Errorf("no table of parts in %s", text)
+	}
+	running.Whole = false
+	if used, err = running.usage(); err != nil || used.Parts != nil {
+		t.Errorf("parts %v of a proxy alone, error %v", used.Parts, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +60,7 @@ const (
 	suiteTier   = "tier"
 	suiteMSM    = "msm"
 	suiteGrowth = "growth"
+	suiteBuilds = "builds" // only where other builds are named
 )
 
 func suiteNames() []string { return []string{suitePeers, suiteTier, suiteMSM, suiteGrowth} }
@@ -82,9 +84,14 @@ func (p *plan) suiteJobs(suite string) ([]job, error) {
 		}
 		return jobs, nil
 	case suiteMSM:
-		return []job{msmJob(p.binary)}, nil
+		return []job{p.msmJob()}, nil
 	case suiteGrowth:
 		return growthJobs(p.binary), nil
+	case suiteBuilds:
+		if len(p.builds) == 0 {
+			return nil, errors.New("suite builds: no other build is named, wanted --builds name=binary")
+		}
+		return p.buildsJobs(), nil
 	}
 	return nil, fmt.Errorf("unknown suite %q: wanted one of %s", suite, strings.Join(suiteNames(), ", "))
 }

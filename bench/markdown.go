@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -141,6 +142,33 @@ func (r *Report) workloadMarkdown(w *WorkloadResult, b *bytes.Buffer) {
 		fmt.Fprintf(b, "| **%s : %s** |", ratio.Name, ratio.To)
 		for _, c := range shown {
 			fmt.Fprintf(b, " %s |", c.ratio(ratio).text(2))
+		}
+		b.WriteString("\n")
+	}
+	w.partsMarkdown(b)
+}
+
+// partsMarkdown renders how a whole system's processor time is made up, where that was measured.
+func (w *WorkloadResult) partsMarkdown(b *bytes.Buffer) {
+	parts := []string{}
+	for _, p := range w.Peers {
+		for _, r := range p.Rounds {
+			for part := range r.PartMicros {
+				if !slices.Contains(parts, part) {
+					parts = append(parts, part)
+				}
+			}
+		}
+	}
+	if len(parts) == 0 {
+		return
+	}
+	slices.Sort(parts)
+	fmt.Fprintf(b, "\n| processor time, µs | %s |\n|---|%s\n", strings.Join(parts, " | "), strings.Repeat("---|", len(parts)))
+	for _, p := range w.Peers {
+		fmt.Fprintf(b, "| %s |", p.Name)
+		for _, part := range parts {
+			fmt.Fprintf(b, " %s |", over(p.Rounds, func(r Round) float64 { return r.PartMicros[part] }).text(1))
 		}
 		b.WriteString("\n")
 	}

@@ -8,8 +8,8 @@ import (
 	"rehydra/e2e/tomcat"
 )
 
-// msmJob compares whole systems that keep sessions: two Tomcats 9, two memcacheds and a proxy each. Everything that they do for a request counts.
-func msmJob(binary string) job {
+// msmWorkload is a request that changes its session in a real Tomcat.
+func msmWorkload() Workload {
 	w := keepAlive1K()
 	w.Name, w.Tomcat, w.Connections = "msm", true, 32
 	// Java goes on compiling for some 80,000 requests, and compiles anew when new sessions take ways that none had taken while it watched: so loads of
@@ -17,9 +17,19 @@ func msmJob(binary string) job {
 	w.WarmUp, w.Rehearsals = 7000, 12
 	w.About = "GET of a JSP that puts a new value of 1 KiB into its session; processor time of the whole system: proxy, two Tomcats 9, two memcacheds; 32 kept connections"
 	w.Head = "GET /shop/session?op=set&k=basket&v=" + countMark + "-" + strings.Repeat("0123456789abcdef", 64) + " HTTP/1.1\r\n" + browserish + "\r\n"
-	j := job{name: w.Name, about: w.About, rounds: 5}
+	return w
+}
+
+// msmStack is what a whole system is compared with.
+func msmStack() *stack { return &stack{name: "haproxy+MSM", proxy: &haproxy{}, msm: true} }
+
+// msmJob compares whole systems that keep sessions: two Tomcats 9, two memcacheds and a proxy each. Everything that they do for a request counts.
+func (p *plan) msmJob() job {
+	w := msmWorkload()
+	j := job{name: w.Name, about: w.About, rounds: max(5, p.rounds)}
+	binary := p.binary
 	for _, s := range []*stack{
-		{name: "haproxy+MSM", proxy: &haproxy{}, msm: true},
+		msmStack(),
 		{name: "rehydra, 1 copy", proxy: &rehydra{binary: binary, save: "sync"}, copies: 1},
 		{name: "rehydra, no copies", proxy: &rehydra{binary: binary}}, // what Tomcat and routing take alone
 		{name: "rehydra, 2 copies", proxy: &rehydra{binary: binary, save: "sync"}, copies: 2},

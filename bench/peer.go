@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // A Peer is a proxy that can be measured. One file each: peer_NAME.go.
@@ -54,15 +55,28 @@ func (r *Running) stop() {
 	}
 }
 
-// usage adds up what counts.
+// usage adds up what counts. Of a whole system it also says what each part of it has used.
 func (r *Running) usage() (Usage, error) {
-	pids := []int{r.Process.pid()}
-	if r.Whole {
-		for _, p := range r.Others {
-			pids = append(pids, p.pid())
-		}
+	all, err := listProcesses()
+	if err != nil {
+		return Usage{}, err
 	}
-	return treeUsage(pids...)
+	sum, err := all.tree(r.Process.pid())
+	if err != nil || !r.Whole {
+		return sum, err
+	}
+	sum.Parts = map[string]time.Duration{r.Process.part(): sum.CPU()}
+	for _, p := range r.Others {
+		other, err := all.tree(p.pid())
+		if err != nil {
+			return Usage{}, err
+		}
+		sum.User += other.User
+		sum.System += other.System
+		sum.Resident += other.Resident
+		sum.Parts[p.part()] += other.CPU()
+	}
+	return sum, nil
 }
 
 // peerNames are the peers by name. The one before and the one after Rehydra in each round are the closest to it.

@@ -15,6 +15,7 @@ import (
 // rehydra is the binary of this repository: a balancer with sticky routing, with a session tier where copies are wanted.
 type rehydra struct {
 	binary string
+	build  string   // what the report calls this build of it; "": rehydra
 	copies int      // of each session, each on a memcached of its own; 0: no session tier
 	save   string   // "sync" or "async"
 	nodes  []string // memcacheds, as store.nodes names them; nil: it starts its own
@@ -26,10 +27,11 @@ const benchToken = "bench"
 
 // Name implements Peer.
 func (r *rehydra) Name() string {
+	name := cmp.Or(r.build, "rehydra")
 	if r.copies == 0 {
-		return "rehydra"
+		return name
 	}
-	return fmt.Sprintf("rehydra-%s-%d", r.save, r.copies)
+	return fmt.Sprintf("%s-%s-%d", name, r.save, r.copies)
 }
 
 // Version implements Peer.
@@ -141,7 +143,7 @@ func startMemcacheds(ctx context.Context, dir string, n int) (started []*process
 		if asRoot() {
 			args = append(args, "-u", "root")
 		}
-		p, err := startProcess(ctx, dir, fmt.Sprintf("memcached%d", i), "memcached", args...)
+		p, err := startProcess(ctx, dir, fmt.Sprintf("%s%d", memcachedProcess, i), "memcached", args...)
 		if err != nil {
 			return started, nil, err
 		}

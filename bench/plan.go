@@ -18,6 +18,7 @@ type plan struct {
 	warm   time.Duration // load before the measured time of each round
 	rate   float64       // requests a second of the constant rate; 0: what the slowest of the fast bears
 	binary string        // of Rehydra
+	builds []build       // others of Rehydra, to be compared with it
 	out    string        // folder of the results
 	name   string        // name of the result files
 }
@@ -41,6 +42,7 @@ func parsePlan(args []string) (*plan, error) {
 	flags.StringVar(&p.binary, "rehydra", "bin/rehydra", "the binary to measure")
 	peers := flags.String("peers", "", "peers to compare with one another; empty: all")
 	suites := flags.String("suites", "", "what to measure: "+strings.Join(suiteNames(), ", ")+"; empty: all")
+	builds := flags.String("builds", "", "other builds of Rehydra, name=binary,name=binary: they alone are compared with --rehydra, by turns, as suite "+suiteBuilds)
 	only := flags.String("workloads", "", "workloads to run, by name; empty: all")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -50,6 +52,13 @@ func parsePlan(args []string) (*plan, error) {
 	}
 	if *quick {
 		p.applyQuick(flags, suites, only, peers)
+	}
+	var err error
+	if p.builds, err = parseBuilds(*builds); err != nil {
+		return nil, err
+	}
+	if len(p.builds) > 0 {
+		*suites, p.name = cmp.Or(*suites, suiteBuilds), cmp.Or(p.name, suiteBuilds)
 	}
 	p.name = cmp.Or(p.name, "latest")
 	if p.rounds < 1 || p.round <= 0 || p.warm < 0 || p.rate < 0 {

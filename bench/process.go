@@ -21,6 +21,7 @@ const startTime = 2 * time.Minute
 
 // A process is a program that this run started. It ends with the run, whatever happens: its parent's death kills it.
 type process struct {
+	name string
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	err  error         // how it ended; read after done
@@ -29,7 +30,7 @@ type process struct {
 
 // startProcess starts a program with its output in the file dir/name.out.
 func startProcess(ctx context.Context, dir, name, program string, args ...string) (*process, error) {
-	p := &process{done: make(chan struct{}), logs: filepath.Join(dir, name+".out")}
+	p := &process{name: name, done: make(chan struct{}), logs: filepath.Join(dir, name+".out")}
 	// Append: a log may be emptied while it is being written.
 	output, err := os.OpenFile(p.logs, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -48,6 +49,17 @@ func startProcess(ctx context.Context, dir, name, program string, args ...string
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// part returns what the process is in a whole system.
+func (p *process) part() string {
+	switch {
+	case p.name == tomcatProcess:
+		return "Tomcats"
+	case strings.HasPrefix(p.name, memcachedProcess):
+		return "memcacheds"
+	}
+	return "proxy"
 }
 
 // pid returns the process id.
@@ -70,6 +82,12 @@ func (p *process) waitFor(ctx context.Context, what string, ready func() bool) e
 	}
 	return nil
 }
+
+// How processes are called of which a whole system has several.
+const (
+	tomcatProcess    = "catalina"
+	memcachedProcess = "memcached"
+)
 
 var errEnded = errors.New("the process is gone")
 

@@ -17,7 +17,8 @@ const clockTick = 10 * time.Millisecond
 // Usage is what a process and all of its descendants have used since they began.
 type Usage struct {
 	User, System time.Duration
-	Resident     int64 // bytes in memory now
+	Resident     int64                    // bytes in memory now
+	Parts        map[string]time.Duration // of a whole system: the time of each part of it
 }
 
 // CPU is the time on the processors, user and system together.
@@ -30,37 +31,33 @@ type procStat struct {
 	pages        int64 // resident
 }
 
-// treeUsage adds up the process trees below and with pids. A descendant whose parent died before it belongs to another tree and is
+// processes are those of the machine by their ids.
+type processes map[int]procStat
+
+// tree adds up the process tree below and with pid. A descendant whose parent died before it belongs to another tree and is
 // not seen; none of the peers leaves one.
-func treeUsage(pids ...int) (Usage, error) {
-	all, err := listProcesses()
-	if err != nil {
-		return Usage{}, err
+func (all processes) tree(pid int) (sum Usage, err error) {
+	if _, ok := all[pid]; !ok {
+		return sum, fmt.Errorf("cannot find process %d: %w", pid, fs.ErrNotExist)
 	}
-	var sum Usage
-	for _, pid := range pids {
-		if _, ok := all[pid]; !ok {
-			return Usage{}, fmt.Errorf("cannot find process %d: %w", pid, fs.ErrNotExist)
+	for id, stat := range all {
+		if !all.descends(id, pid) {
+			continue
 		}
-		for id, stat := range all {
-			if !descends(all, id, pid) {
-				continue
-			}
-			sum.User += time.Duration(stat.user) * clockTick
-			sum.System += time.Duration(stat.system) * clockTick
-			sum.Resident += stat.pages * int64(os.Getpagesize())
-		}
+		sum.User += time.Duration(stat.user) * clockTick
+		sum.System += time.Duration(stat.system) * clockTick
+		sum.Resident += stat.pages * int64(os.Getpagesize())
 	}
 	return sum, nil
 }
 
 // listProcesses reads what there is of every process.
-func listProcesses() (map[int]procStat, error) {
+func listProcesses() (processes, error) {
 	entries, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		return nil, fmt.Errorf("cannot list processes: %w", err)
 	}
-	all := make(map[int]procStat, len(entries))
+	all := make(processes, len(entries))
 	for _, path := range entries {
 		line, err := os.ReadFile(path)
 		if err != nil {
@@ -84,7 +81,7 @@ func treeMemory(pid int) (int64, error) {
 	}
 	var own, files int64
 	for id := range all {
-		if !descends(all, id, pid) {
+		if !all.descends(id, pid) {
 			continue
 		}
 		// See proc_pid_smaps(5) and proc_pid_status(5): Pss is shared out among those who have it.
@@ -125,7 +122,7 @@ func readKilobytes(path string, names ...string) ([]int64, error) {
 }
 
 // descends tells whether id is ancestor or one of its descendants.
-func descends(all map[int]procStat, id, ancestor int) bool {
+func (all processes) descends(id, ancestor int) bool {
 	for depth := 0; id > 1 && depth < len(all); depth++ {
 		if id == ancestor {
 			return true

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -47,12 +48,22 @@ type Round struct {
 	P99Micros  float64
 	P999Micros float64
 	Resident   int64 // bytes in memory at the end
+	// PartMicros is of a whole system: how much of CPUMicros each part of it takes.
+	PartMicros map[string]float64 `json:",omitempty"`
 }
 
 // newRound computes a round's figures from what the load generator and the kernel counted.
 func newRound(load LoadResult, before, after Usage) Round {
 	requests := float64(load.Requests)
+	var parts map[string]float64
+	for part, used := range after.Parts {
+		if parts == nil {
+			parts = make(map[string]float64)
+		}
+		parts[part] = micros(used-before.Parts[part]) / requests
+	}
 	return Round{
+		PartMicros: parts,
 		Requests:   load.Requests,
 		Late:       load.Late,
 		PerSecond:  requests / load.Elapsed.Seconds(),
@@ -69,8 +80,12 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 
 // String is the line that is shown while a run goes on.
 func (r Round) String() string {
-	return fmt.Sprintf("%7.0f requests/s  cpu %6.1f µs (user %5.1f)  p50 %6.0f  p99 %7.0f  p99.9 %7.0f µs  %5.1f MiB",
+	line := fmt.Sprintf("%7.0f requests/s  cpu %6.1f µs (user %5.1f)  p50 %6.0f  p99 %7.0f  p99.9 %7.0f µs  %5.1f MiB",
 		r.PerSecond, r.CPUMicros, r.UserMicros, r.P50Micros, r.P99Micros, r.P999Micros, mebibytes(r.Resident))
+	for _, part := range slices.Sorted(maps.Keys(r.PartMicros)) {
+		line += fmt.Sprintf("  %s %.1f", part, r.PartMicros[part])
+	}
+	return line
 }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }

@@ -48,7 +48,7 @@ func startTomcats(ctx context.Context, dir string, routes []string, config tomca
 		if err != nil {
 			return started, nil, err
 		}
-		p, err := startProcess(ctx, place, "catalina", program, args...)
+		p, err := startProcess(ctx, place, tomcatProcess, program, args...)
 		if err != nil {
 			return started, nil, err
 		}
