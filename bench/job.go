@@ -78,7 +78,7 @@ func (p *plan) suiteJobs(suite string) ([]job, error) {
 				&rehydra{binary: p.binary, copies: 2, save: "sync"}, &rehydra{binary: p.binary, copies: 2, save: "async"},
 			}, "")
 			if w.Session == sessionPull {
-				j.rounds = min(3, p.rounds)
+				j.rounds = min(6, p.rounds)
 			}
 			jobs = append(jobs, j)
 		}
@@ -127,7 +127,7 @@ func (p *plan) peersJobs() ([]job, error) {
 		case len(w.Hold) > 0:
 			j.rounds = 1
 		case w.Tomcat:
-			j.rounds = min(3, p.rounds) // the proxies' share is small there
+			j.rounds = min(6, p.rounds) // the proxies' share is small there
 		}
 		jobs = append(jobs, j)
 	}
