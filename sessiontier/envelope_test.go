@@ -202,23 +202,6 @@ func FuzzDecodeEnvelope(f *testing.F) {
 	})
 }
 
-func TestEnvelopeAllocations(t *testing.T) {
-	k := key("ABC")
-	storeKey := k.storeKey()
-	e := sampleEnvelope()
-	e.state = make([]byte, 1024)
-	b, err := encodePlain(&e, k)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := testing.AllocsPerRun(100, func() { b, _ = plain.encode(&e, k, storeKey) }); n > 1 {
-		t.Errorf("encode allocates %v times, want 1", n)
-	}
-	if n := testing.AllocsPerRun(100, func() { e, err = plain.decode(b, k, storeKey) }); n > 1 || err != nil {
-		t.Errorf("decode allocates %v times, want 1 (the owner); error %v", n, err)
-	}
-}
-
 func BenchmarkEnvelope(b *testing.B) {
 	k := key("0123456789ABCDEF0123456789ABCDEF")
 	e := sampleEnvelope()
