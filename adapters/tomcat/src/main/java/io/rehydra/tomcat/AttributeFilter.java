@@ -12,6 +12,9 @@ import org.apache.catalina.session.ManagerBase;
  */
 final class AttributeFilter {
 
+    /** Whether managers have filters: not in early 7.0. */
+    private static final boolean MANAGERS_FILTER = managersFilter();
+
     private final Pattern kept;
     private final String nameText;
     private final String classText;
@@ -34,7 +37,7 @@ final class AttributeFilter {
      * @param kept matches the names that the valve keeps; null: all
      */
     static AttributeFilter of(Pattern kept, Manager manager, AttributeFilter last) {
-        if (!(manager instanceof ManagerBase)) {
+        if (!(manager instanceof ManagerBase) || !MANAGERS_FILTER) {
             return new AttributeFilter(kept, null, null, false);
         }
         ManagerBase base = (ManagerBase) manager;
@@ -45,6 +48,17 @@ final class AttributeFilter {
             return last;
         }
         return new AttributeFilter(kept, nameText, classText, warn);
+    }
+
+    private static boolean managersFilter() {
+        try {
+            ManagerBase.class.getMethod("getSessionAttributeNameFilter");
+            ManagerBase.class.getMethod("getSessionAttributeValueClassNameFilter");
+            ManagerBase.class.getMethod("getWarnOnSessionAttributeFilterFailure");
+            return true;
+        } catch (NoSuchMethodException e) {
+            return false;
+        }
     }
 
     private static boolean same(String a, String b) {

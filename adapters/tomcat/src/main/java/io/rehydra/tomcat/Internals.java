@@ -10,6 +10,8 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 
+import javax.servlet.AsyncContext;
+
 import org.apache.catalina.Session;
 import org.apache.catalina.authenticator.SavedRequest;
 import org.apache.catalina.connector.Request;
@@ -26,6 +28,7 @@ final class Internals {
 
     private final Field hook;
     private final Field session;
+    private final Field asyncContext;
     private final Constructor<GenericPrincipal> principal;
     private final boolean principalHasPassword;
     // Tomcat 9 and later, else null.
@@ -44,6 +47,7 @@ final class Internals {
     Internals() {
         hook = field(Response.class, "hook");
         session = field(Request.class, "session");
+        asyncContext = field(Request.class, "asyncContext");
         getTrailers = method(Response.class, "getTrailerFields");
         setTrailers = method(Response.class, "setTrailerFields", Supplier.class);
         trailersSupported = actionCode("IS_TRAILER_FIELDS_SUPPORTED");
@@ -108,6 +112,11 @@ final class Internals {
     /** The session that the request has already used, or null; unlike the request's own methods this is no access. */
     Session usedSession(Request request) {
         return (Session) get(session, request);
+    }
+
+    /** The asynchronous context, which a request that is being completed does not give away itself. Early 7.0 and 8.5 have no method for it. */
+    AsyncContext asyncContext(Request request) {
+        return (AsyncContext) get(asyncContext, request);
     }
 
     private static Object get(Field field, Object from) {

@@ -3,6 +3,7 @@ package io.rehydra.tomcat;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.ObjectInputStream;
 import java.io.ObjectOutputStream;
 import java.util.regex.Pattern;
@@ -14,6 +15,9 @@ import org.apache.juli.logging.Log;
 final class JavaSerialization implements Serializer {
 
     static final int FORMAT = 1;
+
+    /** Whether Tomcat's stream takes a pattern, as ManagerBase does: not in early 7.0. */
+    private static final boolean CHECKS_CLASSES = checksClasses();
 
     private final Log log;
 
@@ -44,8 +48,27 @@ final class JavaSerialization implements Serializer {
     @Override
     public Object read(byte[] bytes, ClassLoader loader, Pattern allowed) throws IOException, ClassNotFoundException {
         ByteArrayInputStream in = new ByteArrayInputStream(bytes);
-        try (ObjectInputStream objects = new CustomObjectInputStream(in, loader, log, allowed, false)) {
+        try (ObjectInputStream objects = stream(in, loader, allowed)) {
             return objects.readObject();
+        }
+    }
+
+    private ObjectInputStream stream(ByteArrayInputStream in, ClassLoader loader, Pattern allowed) throws IOException {
+        if (CHECKS_CLASSES) {
+            return new CustomObjectInputStream(in, loader, log, allowed, false);
+        }
+        if (allowed != null) {
+            throw new IOException("this Tomcat cannot check the classes in a value");
+        }
+        return new CustomObjectInputStream(in, loader);
+    }
+
+    private static boolean checksClasses() {
+        try {
+            CustomObjectInputStream.class.getConstructor(InputStream.class, ClassLoader.class, Log.class, Pattern.class, boolean.class);
+            return true;
+        } catch (NoSuchMethodException e) {
+            return false;
         }
     }
 }

@@ -155,7 +155,7 @@ public final class RehydraValve extends ValveBase {
             if (prepare(current, exchange, sessions, app, request, response, tier)) {
                 exchange.begin();
                 ran = true;
-                run(exchange, request, response);
+                run(current, exchange, request, response);
             }
         } finally {
             if (!ran) {
@@ -164,12 +164,12 @@ public final class RehydraValve extends ValveBase {
         }
     }
 
-    private void run(Exchange exchange, Request request, Response response) throws IOException, ServletException {
+    private void run(Adapter current, Exchange exchange, Request request, Response response) throws IOException, ServletException {
         try {
             getNext().invoke(request, response);
         } finally {
             if (request.isAsync()) {
-                request.getAsyncContextInternal().addListener(new AsyncEnd(exchange));
+                current.internals.asyncContext(request).addListener(new AsyncEnd(exchange));
             } else {
                 exchange.end();
             }
