@@ -63,15 +63,15 @@ func (b base) write(ctx context.Context, c Config, port, ajpPort int) error {
 	return nil
 }
 
-// jspSource makes Tomcat 7 compile pages as Java 8: by default it takes them for Java 6.
+// jspSource makes Tomcat 7 compile pages as Java 7, the newest that the compilers of its first releases know: by default it takes them for Java 6.
 func jspSource(webXML string, r Release) string {
-	if r != Tomcat7 {
+	if !r.of("7.0") {
 		return webXML
 	}
 	const class = "<servlet-class>org.apache.jasper.servlet.JspServlet</servlet-class>"
 	parameters := ""
 	for _, name := range []string{"compilerSourceVM", "compilerTargetVM"} {
-		parameters += "<init-param><param-name>" + name + "</param-name><param-value>1.8</param-value></init-param>"
+		parameters += "<init-param><param-name>" + name + "</param-name><param-value>1.7</param-value></init-param>"
 	}
 	return strings.Replace(webXML, class, class+parameters, 1)
 }

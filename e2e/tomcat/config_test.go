@@ -173,17 +173,38 @@ func raw(t *testing.T, s *Server, text string) []string {
 
 // TestMissingToken: a valve that cannot work says so and the application does not start.
 func TestMissingToken(t *testing.T) {
-	s := New(t, Config{Release: Tomcat9, Route: "node1", Token: " "})
+	refuses(t, Config{Release: Tomcat9, Route: "node1", Token: " "}, "the attribute token is missing")
+}
+
+// TestTooOld: a Tomcat with which sessions would be lost is refused, and named.
+func TestTooOld(t *testing.T) {
+	refuses(t, Config{Release: tooOld, Route: "node1"}, "cannot start RehydraValve: this is Apache Tomcat/"+tooOld.Version+" (", "it needs Tomcat 7.0.53, 8.5, 9, 10.1 or 11")
+}
+
+// refuses starts a Tomcat, whose log must have each of the texts and whose applications must not answer.
+func refuses(t *testing.T, c Config, wanted ...string) {
+	t.Helper()
+	s := New(t, c)
 	s.Launch()
-	const want = "the attribute token is missing"
-	for deadline := time.Now().Add(startTimeout); !strings.Contains(s.Log(), want); {
+	for deadline := time.Now().Add(startTimeout); !strings.Contains(s.Log(), "Server startup in"); {
 		if time.Now().After(deadline) {
-			t.Fatalf("no %q in the log:\n%s", want, s.logTail())
+			t.Fatalf("Tomcat has not started:\n%s", s.logTail())
 		}
 		select {
 		case <-s.done:
 			t.Fatalf("Tomcat ended:\n%s", s.logTail())
 		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	for _, text := range wanted {
+		if !strings.Contains(s.Log(), text) {
+			t.Errorf("no %q in the log:\n%s", text, s.logTail())
+		}
+	}
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for _, path := range []string{Form, Basic} {
+		if s.answers(client, path) {
+			t.Errorf("%s answers without the valve", path)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"rehydra/e2e/harness/filelock"
@@ -25,7 +26,7 @@ type Release struct {
 // copyGoal is the Maven goal that downloads one artifact.
 const copyGoal = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 
-// The releases that the adapter is tested with: one of each branch that it is for.
+// The releases that the adapter is tested with in full: the newest of each branch that it is for.
 var (
 	Tomcat7  = Release{"7.0.109", "ebfeb051e6da24bce583a4105439bfdafefdc7c5bdd642db2ab07e056211cb31", false}
 	Tomcat8  = Release{"8.5.100", "163abe51289dd09dc375791888d6f2d5508c06050548dc4fc7700251f4bebaca", false}
@@ -37,11 +38,30 @@ var (
 // Releases returns every release above, oldest first.
 func Releases() []Release { return []Release{Tomcat7, Tomcat8, Tomcat9, Tomcat10, Tomcat11} }
 
+// The oldest releases that the adapter is for: 7.0.53, before which it cannot work, and else the first of each branch that Maven Central has a
+// distribution of, milestones left out.
+var oldest = []Release{
+	{"7.0.53", "f5e79d70ca7962d11abfc753e47b68a11fdfb4a409e76e2b7bd0a945f80f87c9", false},
+	{"8.5.0", "b5385ef102253cc96919b2e5cd0010f65495479d6ef32baf5379fa79e8c81800", false},
+	{"9.0.1", "976d9aa996fc34d387ef8de87eed79c5f20c0679b76c1a1fcf331eaa7cdf758f", false},
+	{"10.1.1", "db82e7308a1f16ecdd23a3a2949b0f052c46beb0e6f869386affb3d4e840fc7d", true},
+	{"11.0.1", "7e2470ac429434534910940e77d04c6d4c47e3a83d7130128be4d091d8d2ee68", true},
+}
+
+// tooOld is the newest release that the adapter refuses.
+var tooOld = Release{"7.0.52", "f5f3c2c8f9946bf24445d2da14b3c2b8dc848622ef07c3cda14f486435d27fb0", false}
+
+// Oldest returns the oldest release of each branch that the adapter is for, oldest first.
+func Oldest() []Release { return slices.Clone(oldest) }
+
 // HasTrailers reports whether this Tomcat's responses can end with trailer fields (Servlet 4).
-func (r Release) HasTrailers() bool { return r != Tomcat7 && r != Tomcat8 }
+func (r Release) HasTrailers() bool { return !r.of("7.0") && !r.of("8.5") }
 
 // HasRenew reports whether applications can renew a session's id themselves (Servlet 3.1).
-func (r Release) HasRenew() bool { return r != Tomcat7 }
+func (r Release) HasRenew() bool { return !r.of("7.0") }
+
+// of reports whether this is a release of a branch, such as "8.5".
+func (r Release) of(branch string) bool { return strings.HasPrefix(r.Version, branch+".") }
 
 func (r Release) namespace() string {
 	if r.jakarta {
