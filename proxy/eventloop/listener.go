@@ -2,6 +2,7 @@ package eventloop
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"syscall"
@@ -47,16 +48,32 @@ func (l *Listener) Accept() (*Conn, error) {
 	return newConn(l.socket.group, l.took, addrPort(l.from)), nil
 }
 
+// TryAccept is Accept, without waiting: syscall.EAGAIN where no connection is to be had. Anyone may call it, beside who waits in Accept too.
+func (l *Listener) TryAccept() (*Conn, error) {
+	c := l.socket
+	if !c.hold() {
+		return nil, net.ErrClosed
+	}
+	defer c.let()
+	took, from, err := acceptNext(c.fd)
+	if err != nil {
+		return nil, os.NewSyscallError("accept4", err)
+	}
+	return newConn(c.group, took, addrPort(from)), nil
+}
+
 func (l *Listener) accept(fd uintptr) (done bool) {
+	l.took, l.from, l.failed = acceptNext(int(fd))
+	return !errors.Is(l.failed, unix.EAGAIN)
+}
+
+// acceptNext takes the next connection that is still there.
+func acceptNext(fd int) (took int, from syscall.Sockaddr, err error) {
 	for {
-		l.took, l.from, l.failed = accept(int(fd))
-		switch {
-		case errors.Is(l.failed, unix.EAGAIN):
-			return false
-		case errors.Is(l.failed, unix.EINTR), errors.Is(l.failed, unix.ECONNABORTED): // that one has left already
-			continue
+		took, from, err = accept(fd)
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.ECONNABORTED) { // that one has left already
+			return took, from, err
 		}
-		return true
 	}
 }
 
