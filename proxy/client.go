@@ -43,6 +43,7 @@ type client struct {
 	read  rolling
 	write rolling
 	used  atomic.Int64 // when the last request began or ended, or, before the first, when the client was accepted, in ns since 1970
+	made  int64        // what used was before the first request
 	count int          // requests so far
 	// entered is the address that the connection counts for; the zero value: for none.
 	entered netip.Addr
@@ -96,7 +97,8 @@ func newClient(conn net.Conn, readers *sync.Pool) *client {
 	} else {
 		c.addr = conn.RemoteAddr().String()
 	}
-	c.used.Store(time.Now().UnixNano())
+	c.made = time.Now().UnixNano()
+	c.used.Store(c.made)
 	c.r = readers.Get().(*bufio.Reader)
 	c.r.Reset(c)
 	return c

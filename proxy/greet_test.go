@@ -331,7 +331,7 @@ func TestHandshakeThatTakesTooLong(t *testing.T) {
 	ended(t, conn)
 }
 
-// A drain does not wait for a client that is in its handshake.
+// A drain does not wait for long for a client that is in its handshake.
 func TestHandshakeInADrain(t *testing.T) {
 	front, _ := tlsFront(t)
 	s := newRig(t, TLS, front)

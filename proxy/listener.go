@@ -38,6 +38,7 @@ type listener struct {
 	retired chan struct{} // closed when no more is accepted
 	back    chan struct{} // while it is being retired: closed when it is wanted again
 	once    sync.Once
+	started bool                               // it accepts, or did. The server's mu guards it.
 	looped  atomic.Pointer[eventloop.Listener] // what accepts; nil: the Listener does
 	told    atomic.Int64                       // when the log last said that accepting fails, in ns since 1970
 }
@@ -137,8 +138,9 @@ const acceptPause = 50 * time.Millisecond
 // acceptTell is how often the log says that accepting fails.
 const acceptTell = 10 * time.Second
 
-// startAccept begins to accept on a listener: by the event loops, where there are any.
+// startAccept begins to accept on a listener: by the event loops, where there are any. s.mu is held.
 func (s *Server) startAccept(ln *listener) {
+	ln.started = true
 	s.running.Add(1)
 	if from := s.loopedListener(ln); from != nil {
 		ln.looped.Store(from)
@@ -188,8 +190,10 @@ func (s *Server) accept(ln *listener) {
 func (s *Server) accepted(ln *listener, conn net.Conn, w *eventloop.Worker) (more bool) {
 	room := s.await(ln.retired, w)
 	if !room && s.closing.Load() {
-		_ = conn.Close() // nothing was promised to this client
-		return false
+		if room = s.await(s.ctx.Done(), w); !room {
+			s.cutWaiting(conn)
+			return false
+		}
 	}
 	// Without room: its listener is gone, and it is the last one from there.
 	s.running.Add(1)

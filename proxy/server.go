@@ -70,8 +70,9 @@ type Server struct {
 	clients   map[*client]struct{}
 	streams   map[*client]struct{} // requests of HTTP/2 connections
 	crowd     crowd
-	draining  atomic.Bool // no connection gets more than the request that it is in, or about to send
-	closing   atomic.Bool // idle and new connections are closed
+	draining  atomic.Bool  // no connection gets more than the request that it is in, or about to send
+	closing   atomic.Bool  // idle connections are closed, and no new ones made
+	late      atomic.Int64 // clients that a drain accepted and had no time to serve
 	running   sync.WaitGroup
 	group     *eventloop.Group // nil: there are none
 	watching  sync.WaitGroup   // see watchClients
@@ -122,12 +123,12 @@ func (s *Server) welcome(conn net.Conn, kind Kind, room bool) {
 	go s.serve(c, kind, nil)
 }
 
-// join makes a connection one of the clients. It closes it and returns nil where the server drains: nothing was promised to this client.
+// join makes a connection one of the clients. It closes it and returns nil where the time of the drain is over.
 func (s *Server) join(conn net.Conn, room bool) *client {
 	c := newClient(conn, &s.readers)
 	c.server, c.room = s, room
 	if !s.add(c) {
-		_ = conn.Close() // it said nothing yet
+		s.cutWaiting(conn)
 		s.done(room)
 		return nil
 	}
@@ -177,7 +178,7 @@ func (s *Server) done(room bool) {
 func (s *Server) add(c *client) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closing.Load() {
+	if s.ctx.Err() != nil { // cutAll was here
 		return false
 	}
 	s.clients[c] = struct{}{}
@@ -190,33 +191,58 @@ func (s *Server) remove(c *client) {
 	s.mu.Unlock()
 }
 
-// Shutdown closes the listeners and the idle connections, lets requests end,
+// Shutdown takes the clients that wait to be accepted, closes the listeners and the idle connections, lets requests end,
 // and cuts those that have not when ctx ends. It returns how many it cut.
 func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	s.draining.Store(true)
 	s.mu.Lock()
 	s.closing.Store(true)
-	for _, ln := range slices.Concat(s.listeners, s.retiring) {
-		ln.end()
-	}
-	for c := range s.clients {
-		if c.state.CompareAndSwap(stateIdle, stateClosed) {
-			_ = c.raw.Close()
-		}
-	}
+	listeners := slices.Concat(s.listeners, s.retiring)
 	s.mu.Unlock()
+	for _, ln := range listeners {
+		s.lastCall(ctx, ln)
+	}
+	s.closeIdle()
 	s.goAway()
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		cut = s.cutAll()
-		<-done
+	again := time.NewTicker(firstWait / 4)
+	defer again.Stop()
+	for over := false; !over; {
+		select {
+		case <-done:
+			over = true
+		case <-again.C:
+			s.closeIdle()
+		case <-ctx.Done():
+			cut = s.cutAll()
+			<-done
+			over = true
+		}
 	}
 	s.cancel()
 	s.watching.Wait()
-	return cut
+	return cut + int(s.late.Load())
+}
+
+// firstWait is how long a drain lets a client wait, from when it was accepted, before it sends its first request. It may be on its way: a connection that
+// the kernel made a moment ago is closed for nothing that its client knows of.
+const firstWait = time.Second
+
+// closeIdle closes the connections that wait for a request, but for those that were made a moment ago and had none yet, and those on which something has come
+// that is still to be looked at: closing these would be a reset.
+func (s *Server) closeIdle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := time.Now().Add(-firstWait).UnixNano()
+	for c := range s.clients {
+		if used := c.used.Load(); used == c.made && used > before {
+			continue
+		}
+		if c.state.Load() == stateIdle && !unread(c.raw) && c.state.CompareAndSwap(stateIdle, stateClosed) {
+			_ = c.raw.Close()
+		}
+	}
 }
 
 // cutAll ends every connection, and what its request waits for: a backend that

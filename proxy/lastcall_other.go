@@ -1,0 +1,14 @@
+//go:build !linux
+
+package proxy
+
+import (
+	"net"
+	"syscall"
+)
+
+// tryAccept finds nobody: this is for Linux alone, and elsewhere a client that waits to be accepted when the listener closes is lost.
+func tryAccept(net.Listener) (net.Conn, error) { return nil, syscall.EAGAIN }
+
+// unread knows of nothing, see tryAccept.
+func unread(net.Conn) bool { return false }

@@ -1,0 +1,247 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
+)
+
+// newFull starts a server that has room for one client, by event loops or by goroutines.
+func newFull(t *testing.T, kind Kind, front *Front, loops bool, answer http.HandlerFunc) *rig {
+	t.Helper()
+	backend := httptest.NewServer(answer)
+	t.Cleanup(backend.Close)
+	table, err := upstream.NewTable([]upstream.Config{{Name: "shop", Backends: []upstream.BackendConfig{
+		{Route: "node1", Address: strings.TrimPrefix(backend.URL, "http://")}}}}, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(table.Close)
+	finder, err := jvmroute.NewFinder("JSESSIONID", "jsessionid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: patience, HeaderBytes: 64 << 10, HeaderCount: 100, Connections: 1}
+	s := NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
+	if loops {
+		OwnLoops(t, s)
+	}
+	if err := s.listen(kind, []string{"127.0.0.1:0"}); err != nil {
+		t.Fatal(err)
+	}
+	s.SetFront(front)
+	s.Start()
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.Shutdown(ended)
+	})
+	return &rig{s, t}
+}
+
+// TestLastCall: who waits to be accepted when the server shuts down is served, with TLS and without, whoever accepts; the address is free before that.
+func TestLastCall(t *testing.T) {
+	front, config := tlsFront(t)
+	for name, kind := range map[string]Kind{"plain": Plain, "TLS": TLS} {
+		for way, loops := range map[string]bool{"loops": true, "goroutines": false} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				came, release := make(chan struct{}), make(chan struct{})
+				s := newFull(t, kind, front, loops, func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/slow" {
+						close(came)
+						<-release
+					}
+				})
+				answers := make(chan *http.Response)
+				client := func(target string) {
+					conn := s.dial("127.0.0.1")
+					if kind == TLS {
+						conn = tls.Client(conn, config)
+					}
+					go func() { answers <- say(t, conn, target) }()
+				}
+				client("/slow")
+				<-came
+				const waiting = 9
+				for range waiting {
+					client("/")
+				}
+				address := s.Addresses()[0]
+				over := make(chan int)
+				go func() { over <- s.Shutdown(t.Context()) }()
+				eventually(t, "the address is free", func() bool {
+					ln, err := net.Listen("tcp", address)
+					if err == nil {
+						ln.Close()
+					}
+					return err == nil
+				})
+				close(release)
+				for range waiting + 1 {
+					if resp := <-answers; resp != nil && (resp.StatusCode != http.StatusOK || !resp.Close) {
+						t.Errorf("%s, close: %v; wanted 200 and Connection: close", resp.Status, resp.Close)
+					}
+				}
+				if cut := <-over; cut != 0 {
+					t.Errorf("%d were cut", cut)
+				}
+			})
+		}
+	}
+}
+
+// visited is a listener at which a client comes in just before it lets nobody in any more.
+type visited struct {
+	*net.TCPListener
+	visit func()
+}
+
+// Refuse is refuser's.
+func (v *visited) Refuse(bool) error { v.visit(); return nil }
+
+// TestLastCallAfterRefuse: the last look is after nobody is let in any more.
+func TestLastCallAfterRefuse(t *testing.T) {
+	s := newFull(t, Plain, &Front{}, true, func(http.ResponseWriter, *http.Request) {})
+	answer := make(chan *http.Response, 1)
+	full := make(chan struct{})
+	s.mu.Lock()
+	ln := s.listeners[0]
+	ln.Listener = &visited{ln.Listener.(*net.TCPListener), func() {
+		conn := s.dial("127.0.0.1")
+		go func() { answer <- say(t, conn, "/") }()
+		close(full)
+	}}
+	s.mu.Unlock()
+	s.Shutdown(t.Context())
+	select {
+	case <-full:
+	default:
+		t.Fatal("new clients were let in until the end")
+	}
+	if resp := <-answer; resp != nil && resp.StatusCode != http.StatusOK {
+		t.Errorf("%s, wanted 200", resp.Status)
+	}
+}
+
+// say is ask from another goroutine than the test's: nil where there is no answer.
+func say(t *testing.T, conn net.Conn, target string) *http.Response {
+	if _, err := conn.Write([]byte("GET " + target + " HTTP/1.1\r\nHost: shop.test\r\n\r\n")); err != nil {
+		t.Errorf("%s: cannot send: %v", target, err)
+		return nil
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Errorf("%s: no answer: %v", target, err)
+		return nil
+	}
+	resp.Body.Close()
+	conn.Close() // else the server waits for that for a while
+	return resp
+}
+
+// TestShutdownWithoutStartTakesNobody: what waits at a socket that another process has too is that one's, where this one never came to serve.
+func TestShutdownWithoutStartTakesNobody(t *testing.T) {
+	theirs, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	table, err := upstream.NewTable(nil, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	s := NewServer(Limits{}, &Routing{Table: table}, nil, zerolog.Nop())
+	s.OpenWith(func(string) (net.Listener, error) {
+		file, err := theirs.(*net.TCPListener).File()
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		return net.FileListener(file)
+	})
+	if err := s.Listen([]string{"theirs"}); err != nil {
+		t.Fatal(err)
+	}
+	client, err := net.Dial("tcp", theirs.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	s.Shutdown(t.Context())
+	theirs.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+	conn, err := theirs.Accept()
+	if err != nil {
+		t.Fatalf("the client that waited is gone: %v", err)
+	}
+	conn.Close()
+}
+
+// TestCloseIdle: a drain closes what waits for a request, and not what may have one.
+func TestCloseIdle(t *testing.T) {
+	const old = time.Hour
+	for _, tc := range []struct {
+		name   string
+		age    time.Duration // since it was made
+		asked  bool          // it had a request, just now
+		state  int32
+		sent   string
+		closed bool
+	}{
+		{"kept", old, true, stateIdle, "", true},
+		{"kept, made a moment ago", 0, true, stateIdle, "", true},
+		{"kept, with a request that nobody has read", old, true, stateIdle, "GET", false},
+		{"in a request", old, true, stateActive, "", false},
+		{"new", 0, false, stateIdle, "", false},
+		{"silent for long", old, false, stateIdle, "", true},
+		{"late, and nobody has read it", old, false, stateIdle, "GET", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := newRig(t, Plain, &Front{})
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer ln.Close()
+			far, err := net.Dial("tcp", ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer far.Close()
+			near, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer near.Close()
+			if _, err := io.WriteString(far, tc.sent); err != nil {
+				t.Fatal(err)
+			}
+			c := newClient(near, &s.readers)
+			c.made = time.Now().Add(-tc.age).UnixNano()
+			c.used.Store(c.made)
+			if tc.asked {
+				c.used.Store(c.made + 1)
+			}
+			c.state.Store(tc.state)
+			s.add(c)
+			defer s.remove(c)
+			eventually(t, "what was sent is there", func() bool { return unread(near) == (tc.sent != "") })
+			s.closeIdle()
+			if closed := near.SetDeadline(time.Time{}) != nil; closed != tc.closed { // which a closed connection refuses
+				t.Errorf("closed: %v, wanted %v", closed, tc.closed)
+			}
+		})
+	}
+}
