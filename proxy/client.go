@@ -26,7 +26,7 @@ type client struct {
 	raw    net.Conn             // the transport, as it was accepted
 	looped *eventloop.Conn      // the same where the event loops serve it; nil: a goroutine of its own does
 	server *Server              // where looped is set
-	room   bool                 // it holds a place among all clients, which is to be given back
+	room   bool                 // it holds a place among all clients, which is to be given back; guarded by the server's mu
 	conn   net.Conn             // what HTTP is spoken on: raw, or TLS over it
 	tls    *tls.ConnectionState // nil: there is no TLS
 	// tlsFields tell a backend of TLS; nil without it.
@@ -51,9 +51,10 @@ type client struct {
 	// backend is the connection that the current request is sent on, for those who
 	// cut it. Whoever takes it away from here may give it back, or close it.
 	backend atomic.Pointer[upstream.Conn]
-	gone    atomic.Bool        // the client has given the current request up
-	stream  *http2front.Stream // the request of an HTTP/2 connection that this is; nil: it is a connection
-	streams atomic.Int64       // requests of an HTTP/2 connection so far
+	gone    atomic.Bool            // the client has given the current request up
+	stream  *http2front.Stream     // the request of an HTTP/2 connection that this is; nil: it is a connection
+	frames  *http2front.Connection // of an HTTP/2 connection; set before stateQuiet is
+	streams atomic.Int64           // requests of an HTTP/2 connection so far
 }
 
 // The states of a client connection, for the drain.
@@ -61,8 +62,10 @@ const (
 	stateIdle    int32 = iota // between requests, or before the first
 	stateActive               // in a request
 	stateTunnel               // after a 101
-	stateStreams              // speaks HTTP/2
-	stateClosed               // being closed by the drain
+	stateQuiet                // speaks HTTP/2, without a request
+	stateStreams              // speaks HTTP/2, with one or more
+	stateLeaving              // speaks HTTP/2, and was told to go to make room
+	stateClosed               // being closed by the drain, or to make room
 )
 
 // rolling is a deadline that is not set anew while the one that stands is close

@@ -13,7 +13,7 @@ type ConnectionCounts struct {
 	BadProxyHeaders uint64 // closed: a peer that sends PROXY headers sent none, or one that is none
 	BadHandshakes   uint64 // closed: no TLS connection came about
 	Waited          uint64 // they waited until there was room for them
-	Reclaimed       uint64 // closed while idle, to make room
+	Reclaimed       uint64 // closed while idle, or told to go, to make room
 	TurnedAway      uint64 // closed: their client has too many
 }
 

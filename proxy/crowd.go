@@ -18,6 +18,8 @@ type crowd struct {
 	// refusing counts the refused clients that are still told so: each costs a goroutine or a worker for a while.
 	refusing atomic.Int64
 
+	leaving int // HTTP/2 connections that were told to go and have not gone; guarded by the server's mu
+
 	mu   sync.Mutex
 	from map[netip.Addr]int
 }
@@ -35,6 +37,8 @@ const (
 	// reclaimable is how long a connection must have been idle to be closed for a new one's sake: one that was made or
 	// used a moment ago is likely to be used, and a client may be sending on it.
 	reclaimable = time.Second
+	// mostLeaving bounds the HTTP/2 connections that take up to a second to go, or as long as a request that was on its way, and hold no place meanwhile.
+	mostLeaving = 64
 	// mostRefusing bounds the refused clients that are told so at one time.
 	mostRefusing = 64
 )
@@ -78,21 +82,47 @@ func (w *crowd) vacate() {
 // reclaim closes the connection that has waited for a request for longest, if one has for a while, and reports whether it did. Those that never
 // sent one, or are still being greeted, wait since they were accepted, and have no place of their own before or behind the others: a flood of silent
 // clients must not keep everybody else out, nor may a slow client's handshake be ended while others do nothing for longer.
+//
+// One that speaks HTTP/2 is told to go, since its client may have sent a request by now, and must know whether that was looked at. Its place is another's at once:
+// waiting until it has gone would let in one new client a second beside many that do not listen.
 func (s *Server) reclaim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var oldest *client
 	before := time.Now().Add(-reclaimable).UnixNano()
 	for c := range s.clients {
-		if used := c.used.Load(); used < before && c.state.Load() == stateIdle {
+		state := c.state.Load() // before used, which is of this rest then or of a later one
+		waits := state == stateIdle || state == stateQuiet && s.crowd.leaving < mostLeaving
+		if used := c.used.Load(); used < before && waits {
 			oldest, before = c, used
 		}
 	}
-	if oldest == nil || !oldest.state.CompareAndSwap(stateIdle, stateClosed) {
+	if oldest == nil || !s.dismiss(oldest) {
 		return false
 	}
-	_ = oldest.raw.Close() // idle: nothing is lost
 	s.counts.reclaimed.Add(1)
+	return true
+}
+
+// dismiss ends an idle connection, unless it has a request by now. It is called with mu held.
+func (s *Server) dismiss(c *client) bool {
+	if c.state.CompareAndSwap(stateIdle, stateClosed) {
+		_ = c.raw.Close() // idle: nothing is lost
+		return true
+	}
+	if !c.state.CompareAndSwap(stateQuiet, stateLeaving) {
+		return false
+	}
+	if !c.frames.Leave() {
+		c.state.Store(stateClosed)
+		_ = c.raw.Close() // it has not begun to speak HTTP/2: as above
+		return true
+	}
+	s.crowd.leaving++
+	if c.room {
+		c.room = false
+		s.crowd.vacate()
+	}
 	return true
 }
 

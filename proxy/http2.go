@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"rehydra/proxy/http2front"
 )
@@ -29,11 +30,22 @@ func (s *Server) SpeakHTTP2(streams int) error {
 
 // serveHTTP2 owns one HTTP/2 connection until it is closed.
 func (s *Server) serveHTTP2(front *http2front.Front, c *client) {
-	if !c.state.CompareAndSwap(stateIdle, stateStreams) {
-		return // the drain closes it
-	}
 	c.read.limit, c.write.limit = 0, s.limits.BodyTimeout
-	front.Serve(c.conn, func(st *http2front.Stream) { s.serveStream(c, st) })
+	c.frames = front.Begin(c.conn, c.turn)
+	if !c.state.CompareAndSwap(stateIdle, stateQuiet) {
+		return // the drain closes it, or it made room
+	}
+	c.frames.Serve(func(st *http2front.Stream) { s.serveStream(c, st) })
+}
+
+// turn notes that an HTTP/2 connection has requests, or none any more. Until it had one it waits since it was accepted, as others do.
+func (c *client) turn(busy bool) {
+	if busy {
+		c.state.CompareAndSwap(stateQuiet, stateStreams) // unless it was told to go, which is for good
+		return
+	}
+	c.used.Store(time.Now().UnixNano())
+	c.state.CompareAndSwap(stateStreams, stateQuiet)
 }
 
 // serveStream answers one request of an HTTP/2 connection, as loop does with those of others.

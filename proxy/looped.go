@@ -103,8 +103,7 @@ func (c *client) peek(s *Server) error {
 
 // quit closes the connection of c, after a panic if fault is not nil.
 func (s *Server) quit(c *client, fault any) {
-	defer s.done(c.room)
-	s.remove(c)
+	defer s.done(s.remove(c))
 	s.crowd.leave(c)
 	_ = c.conn.Close() // the last word was said; an error now changes nothing
 	if fault != nil {

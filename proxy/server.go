@@ -185,10 +185,15 @@ func (s *Server) add(c *client) bool {
 	return true
 }
 
-func (s *Server) remove(c *client) {
+// remove makes c no client any more, and reports whether its place among all clients is to be given back.
+func (s *Server) remove(c *client) (room bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.clients, c)
-	s.mu.Unlock()
+	if c.state.Load() == stateLeaving {
+		s.crowd.leaving--
+	}
+	return c.room
 }
 
 // Shutdown takes the clients that wait to be accepted, closes the listeners and the idle connections, lets requests end,

@@ -39,7 +39,7 @@ func (d *drained) connect(request bool) {
 	near, far := net.Pipe()
 	go func() {
 		defer d.ended.Add(1)
-		d.Serve(near, func(st *Stream) {
+		d.Begin(near, nil).Serve(func(st *Stream) {
 			<-d.goOn
 			_, _ = io.WriteString(st, "HTTP/1.1 204 No Content\r\n\r\n") // the client is told by its end
 		})

@@ -58,6 +58,11 @@ func New(c Config) (*Front, error) {
 			IdleTimeout:    c.IdleTimeout,
 			WriteTimeout:   never,
 			ErrorLog:       log.New(complaints{c.Log}, "", 0),
+			ConnState: func(conn net.Conn, to http.ConnState) {
+				if g, ok := conn.(interface{ turn(to http.ConnState) }); ok {
+					g.turn(to)
+				}
+			},
 		},
 		server: &http2.Server{
 			MaxConcurrentStreams:         uint32(c.MaxStreams),
@@ -71,17 +76,37 @@ func New(c Config) (*Front, error) {
 	return f, http2.ConfigureServer(f.base, f.server)
 }
 
-// Serve speaks HTTP/2 on conn until that ends, closes it, and returns when the last of its requests has ended. answer is called for each of them, in a goroutine of
+// Connection is the HTTP/2 of one client.
+type Connection struct {
+	front *Front
+	guard *guard
+	conn  net.Conn // the guard, as x/net is given it
+}
+
+// Begin returns the HTTP/2 of a client, which is to be served. busy, which may be nil, is called when the first of its requests has begun, and when there is none any more: by
+// turns, and never twice at once. It is not to block.
+func (f *Front) Begin(conn net.Conn, busy func(bool)) *Connection {
+	k := &Connection{front: f}
+	k.guard, k.conn = guarded(conn, f.reached, busy)
+	return k
+}
+
+// Serve speaks HTTP/2 on the connection until that ends, closes it, and returns when the last of its requests has ended. answer is called for each of them, in a goroutine of
 // its own: it reads the request from the Stream, writes the answer to it, and returns.
 //
 //nolint:staticcheck // SA1019, see Front
-func (f *Front) Serve(conn net.Conn, answer func(*Stream)) {
-	k := &connection{front: f, answer: answer, quiet: make(chan struct{})}
-	g, conn := guarded(conn, f.reached)
-	f.server.ServeConn(conn, &http2.ServeConnOpts{BaseConfig: f.base, Handler: k})
-	g.end()
-	k.finish()
+func (k *Connection) Serve(answer func(*Stream)) {
+	f := k.front
+	c := &connection{front: f, answer: answer, quiet: make(chan struct{})}
+	f.server.ServeConn(k.conn, &http2.ServeConnOpts{BaseConfig: f.base, Handler: c})
+	k.guard.end()
+	c.finish()
 }
+
+// Leave tells the client that its connection takes no new requests (GOAWAY): one that is on its way is answered if it comes before that is said, or else the client knows by
+// the last stream's number that nobody has looked at it. The connection is closed when the requests that it has have ended, a second later or when the client does so. Leave does not
+// wait for any of that. It returns false where the client has not begun to speak HTTP/2 yet, which then cannot be told anything.
+func (k *Connection) Leave() bool { return k.guard.part() }
 
 // Drain tells every client that its connection takes no new requests (GOAWAY). Each is closed when the requests that it has have ended.
 func (f *Front) Drain() {

@@ -56,7 +56,7 @@ func start(t *testing.T, change func(*http2front.Config), answer func(st *http2f
 			}
 			running.Go(func() {
 				defer conn.Close()
-				front.Serve(conn, func(st *http2front.Stream) {
+				front.Begin(conn, nil).Serve(func(st *http2front.Stream) {
 					r, err := http.ReadRequest(bufio.NewReader(st))
 					if err != nil {
 						io.WriteString(st, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")

@@ -2,9 +2,14 @@ package http2front
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"net/http"
+	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // guard is a connection whose reads and writes can be waited for: x/net reads and writes in goroutines of its own, which are not over when
@@ -16,6 +21,10 @@ type guard struct {
 	closed bool
 	first  func() // called at the first read or write, before which x/net has entered the connection in its list; nil afterwards
 	using  sync.WaitGroup
+
+	parting  parting
+	busy     func(bool) // see Front.Begin; may be nil
+	prefaced bool       // for turn
 }
 
 func (g *guard) enter() bool {
@@ -34,12 +43,50 @@ func (g *guard) enter() bool {
 	return true
 }
 
-func (g *guard) Read(p []byte) (int, error) {
+// Read is net.Conn's.
+func (g *guard) Read(b []byte) (int, error) {
 	if !g.enter() {
 		return 0, net.ErrClosed
 	}
 	defer g.using.Done()
-	return g.Conn.Read(p)
+	for {
+		if n := g.parting.take(b); n > 0 {
+			return n, nil
+		}
+		n, err := g.Conn.Read(b)
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && g.parting.asked.Load() {
+			if err = g.SetReadDeadline(time.Time{}); err == nil { // it was there to wake us
+				continue
+			}
+		}
+		g.parting.passed(b[:n])
+		return n, err
+	}
+}
+
+// part makes the connection go, as Connection.Leave says.
+func (g *guard) part() bool {
+	if !g.parting.spoken.Load() {
+		return false
+	}
+	if !g.parting.asked.Swap(true) {
+		_ = g.SetReadDeadline(time.Unix(1, 0)) // in the past: who waits for the client looks. It fails where the connection is closed
+	}
+	return true
+}
+
+// turn is what x/net tells of a connection: http.StateActive at its first open stream, and http.StateIdle when there is none any more. It does
+// both at the preface, too.
+func (g *guard) turn(to http.ConnState) {
+	switch {
+	case g.busy == nil:
+	case to == http.StateActive && g.prefaced:
+		g.busy(true)
+	case to == http.StateIdle && !g.prefaced:
+		g.prefaced = true
+	case to == http.StateIdle:
+		g.busy(false)
+	}
 }
 
 func (g *guard) Write(p []byte) (int, error) {
@@ -72,8 +119,9 @@ type secureGuard struct {
 func (g secureGuard) ConnectionState() tls.ConnectionState { return g.state }
 
 // guarded returns the guard, and what x/net is to be given. first is called at the first use.
-func guarded(conn net.Conn, first func()) (*guard, net.Conn) {
-	g := &guard{Conn: conn, first: first}
+func guarded(conn net.Conn, first func(), busy func(bool)) (*guard, net.Conn) {
+	g := &guard{Conn: conn, first: first, busy: busy}
+	g.parting.at.rest = len(http2.ClientPreface)
 	if secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
 		return g, secureGuard{g, secure.ConnectionState()}
 	}

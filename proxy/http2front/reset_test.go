@@ -54,7 +54,7 @@ func inBubble(t *testing.T, limit time.Duration, window uint32, answer func(st *
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			front.Serve(near, func(st *http2front.Stream) {
+			front.Begin(near, nil).Serve(func(st *http2front.Stream) {
 				if _, err := http.ReadRequest(bufio.NewReader(st)); err != nil {
 					t.Error(err)
 					return

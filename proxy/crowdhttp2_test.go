@@ -1,0 +1,300 @@
+package proxy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"rehydra/jvmroute"
+	"rehydra/proxy/upstream"
+)
+
+// crowded is a server with little room that speaks both protocols over TLS.
+type crowded struct {
+	*Server
+	t      *testing.T
+	config *tls.Config
+	goOn   chan struct{} // ends the requests of /slow
+}
+
+func newCrowded(t *testing.T, most int, loops bool) *crowded {
+	t.Helper()
+	w := &crowded{t: t, goOn: make(chan struct{})}
+	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			select {
+			case <-w.goOn:
+			case <-r.Context().Done(): // a test that failed
+			}
+		}
+	}))
+	t.Cleanup(backend.Close)
+	table, err := upstream.NewTable([]upstream.Config{{Name: "shop", Backends: []upstream.BackendConfig{
+		{Route: "node1", Address: strings.TrimPrefix(backend.URL, "http://")},
+	}}}, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(table.Close)
+	finder, err := jvmroute.NewFinder("JSESSIONID", "jsessionid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := Limits{HeaderTimeout: time.Hour, BodyTimeout: time.Hour, KeepAliveTimeout: time.Hour, HeaderBytes: 4096, HeaderCount: 20, Connections: most}
+	w.Server = NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
+	if loops {
+		OwnLoops(t, w.Server)
+	}
+	if err := w.SpeakHTTP2(10); err != nil {
+		t.Fatal(err)
+	}
+	front, config := tlsFront(t)
+	front.TLS.NextProtos = []string{"h2", "http/1.1"}
+	w.config = config
+	w.SetFront(front)
+	if err := w.ListenTLS([]string{"127.0.0.1:0"}); err != nil {
+		t.Fatal(err)
+	}
+	w.Start()
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		w.Shutdown(ended)
+	})
+	return w
+}
+
+// guest is a client of a crowded server.
+type guest struct {
+	*tls.Conn
+	t      *testing.T
+	at     *client
+	framer *http2.Framer
+	r      *bufio.Reader
+}
+
+// come connects, and returns when the server has got through the handshake.
+func (w *crowded) come(protocol string) *guest {
+	w.t.Helper()
+	raw, err := (&net.Dialer{Timeout: patience}).DialContext(w.t.Context(), "tcp", w.Addresses()[0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { raw.Close() })
+	raw.SetDeadline(time.Now().Add(patience))
+	config := w.config.Clone()
+	config.NextProtos = []string{protocol}
+	g := &guest{Conn: tls.Client(raw, config), t: w.t}
+	if err := g.Handshake(); err != nil {
+		w.t.Fatalf("no room for one that speaks %s: %v", protocol, err)
+	}
+	eventually(w.t, "the server has it", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for c := range w.clients {
+			if c.raw.RemoteAddr().String() == raw.LocalAddr().String() {
+				g.at = c
+			}
+		}
+		return g.at != nil
+	})
+	if protocol != "h2" {
+		g.r = bufio.NewReader(g)
+		return g
+	}
+	g.framer = http2.NewFramer(g, g)
+	_, err = io.WriteString(g, http2.ClientPreface)
+	if err == nil {
+		err = g.framer.WriteSettings()
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return g
+}
+
+// send begins a request by HTTP/2.
+func (g *guest) send(stream uint32, path string) {
+	g.t.Helper()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "shop.test"}, {":path", path}} {
+		_ = encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // to memory
+	}
+	if err := g.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// until reads frames to the first of a kind.
+func (g *guest) until(kind http2.FrameType) http2.Frame {
+	g.t.Helper()
+	for {
+		f, err := g.framer.ReadFrame()
+		if err != nil {
+			g.t.Fatalf("waiting for %v: %v", kind, err)
+		}
+		if f.Header().Type == kind {
+			return f
+		}
+	}
+}
+
+// ask has a request answered, and returns when the server has noted its end.
+func (g *guest) ask(stream uint32) {
+	g.t.Helper()
+	before := g.at.used.Load()
+	if g.framer != nil {
+		g.send(stream, "/")
+		g.until(http2.FrameHeaders)
+		eventually(g.t, "it is quiet", func() bool { return g.at.used.Load() != before && g.at.state.Load() == stateQuiet })
+		return
+	}
+	if _, err := io.WriteString(g, "GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n"); err != nil {
+		g.t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(g.r, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	resp.Body.Close()
+	eventually(g.t, "it is idle", func() bool { return g.at.used.Load() != before && g.at.state.Load() == stateIdle })
+}
+
+// age makes it so that g has waited for a while.
+func (g *guest) age(d time.Duration) { g.at.used.Store(time.Now().Add(-d).UnixNano()) }
+
+// TestHTTP2MakesRoom: of the connections without a request the one that waits for longest makes room, whichever protocol it speaks; one of HTTP/2 is told so, and
+// its place is free before it has gone. One with a request is left alone.
+func TestHTTP2MakesRoom(t *testing.T) {
+	for _, loops := range []bool{true, false} {
+		t.Run(map[bool]string{true: "loops", false: "goroutines"}[loops], func(t *testing.T) {
+			w := newCrowded(t, 4, loops)
+			one, two, silent, busy := w.come("h2"), w.come("http/1.1"), w.come("h2"), w.come("h2")
+			one.ask(1)
+			two.ask(0)
+			busy.send(1, "/slow")
+			eventually(t, "it is busy", func() bool { return busy.at.state.Load() == stateStreams })
+			silent.until(http2.FrameSettings)
+			silent.until(http2.FrameSettings) // which says that its own were read
+			busy.age(time.Hour)
+			one.age(40 * time.Minute)
+			two.age(30 * time.Minute)
+			silent.age(20 * time.Minute)
+
+			w.come("h2").ask(1)
+			if f := one.until(http2.FrameGoAway).(*http2.GoAwayFrame); f.ErrCode != http2.ErrCodeNo || f.LastStreamID != 1 {
+				t.Errorf("it was told %v", f)
+			}
+			if two.at.state.Load() != stateIdle || silent.at.state.Load() != stateQuiet {
+				t.Error("a younger one was closed too")
+			}
+			one.send(3, "/") // which crossed the GOAWAY: no answer comes, and the end
+			for {
+				f, err := one.framer.ReadFrame()
+				if err != nil {
+					break
+				}
+				if f.Header().StreamID == 3 {
+					t.Errorf("got %v for a request that it was told nobody would look at", f)
+				}
+			}
+
+			w.come("http/1.1").ask(0)
+			if _, err := two.Read(make([]byte, 1)); err == nil {
+				t.Error("the next oldest one is open")
+			}
+
+			w.come("h2").ask(1)
+			if f := silent.until(http2.FrameGoAway).(*http2.GoAwayFrame); f.ErrCode != http2.ErrCodeNo || f.LastStreamID != 0 {
+				t.Errorf("the one without a request was told %v", f)
+			}
+
+			close(w.goOn)
+			busy.until(http2.FrameHeaders)
+			if n := w.counts.reclaimed.Load(); n != 3 {
+				t.Errorf("%d made room, wanted 3", n)
+			}
+			eventually(t, "those that were told have gone", func() bool { return w.Connections() == 4 && len(w.crowd.slots) == 4 })
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.crowd.leaving != 0 {
+				t.Errorf("%d are still said to leave", w.crowd.leaving)
+			}
+		})
+	}
+}
+
+// TestHTTP2ThatNeverSpoke: a client that chose HTTP/2 and says nothing makes room too, at once.
+func TestHTTP2ThatNeverSpoke(t *testing.T) {
+	w := newCrowded(t, 1, true)
+	raw, err := (&net.Dialer{Timeout: patience}).DialContext(t.Context(), "tcp", w.Addresses()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	config := w.config.Clone()
+	config.NextProtos = []string{"h2"}
+	if err := tls.Client(raw, config).Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "HTTP/2 is served", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for c := range w.clients {
+			c.used.Store(1)
+			return c.state.Load() == stateQuiet
+		}
+		return false
+	})
+	begun := time.Now()
+	w.come("h2").ask(1)
+	if took := time.Since(begun); took > 5*time.Second { // x/net waits for a preface for ten
+		t.Errorf("it took %v", took)
+	}
+	eventually(t, "it has gone", func() bool { return w.Connections() == 1 })
+}
+
+// TestLeavingIsBounded: where many were told to go and have not, no other is, and of HTTP/1 one makes room still.
+func TestLeavingIsBounded(t *testing.T) {
+	w := newCrowded(t, 10, true)
+	one, two := w.come("h2"), w.come("http/1.1")
+	one.ask(1)
+	two.ask(0)
+	one.age(2 * time.Hour)
+	two.age(time.Hour)
+	w.mu.Lock()
+	w.crowd.leaving = mostLeaving
+	w.mu.Unlock()
+	if !w.reclaim() || one.at.state.Load() != stateQuiet {
+		t.Error("it was not the one of HTTP/1 that was closed")
+	}
+	if w.reclaim() {
+		t.Error("another one was told to go")
+	}
+	w.mu.Lock()
+	w.crowd.leaving = 0
+	w.mu.Unlock()
+	eventually(t, "the one of HTTP/1 has gone", func() bool { return len(w.crowd.slots) == 1 })
+	if !w.reclaim() || one.at.state.Load() != stateLeaving {
+		t.Error("it was not told to go when others had gone")
+	}
+	if n := len(w.crowd.slots); n != 0 {
+		t.Errorf("%d places are taken, wanted that of one that leaves free", n)
+	}
+	if w.reclaim() {
+		t.Error("it was told so twice")
+	}
+}
