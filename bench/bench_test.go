@@ -300,7 +300,7 @@ func TestPlansFitTheirTime(t *testing.T) {
 				if r := e.workload.Rehearsals; r > 0 {
 					warmUps = r + rounds
 				}
-				total += time.Duration(warmUps*e.workload.WarmUp)*250*time.Microsecond + time.Duration(rounds)*(p.round+p.warm)
+				total += time.Duration(warmUps*e.workload.WarmUp)*250*time.Microsecond + time.Duration(rounds)*(cmp.Or(j.time, p.round)+p.warm)
 			}
 		}
 		if total > c.within {

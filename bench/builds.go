@@ -47,7 +47,7 @@ func (p *plan) buildsJobs() (jobs []job) {
 		add(w, rehydra{copies: 2, save: "sync"})
 	}
 	whole := msmWorkload()
-	j := job{name: whole.Name, about: whole.About, subject: "rehydra"}
+	j := job{name: whole.Name, about: whole.About, subject: "rehydra", time: max(p.round, wholeRound)}
 	stacks := []*stack{{name: "rehydra", proxy: &rehydra{binary: p.binary, save: "sync"}, copies: 1}, msmStack()}
 	for _, b := range p.builds {
 		stacks = append(stacks, &stack{name: b.name, proxy: &rehydra{binary: b.binary, save: "sync"}, copies: 1})

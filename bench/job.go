@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,7 +15,8 @@ type job struct {
 	entries     []entry
 	// subject is whose figures are divided by each other's. Where it is "" or not there, all others are compared with the first.
 	subject string
-	rounds  int // 0: as many as the plan says
+	rounds  int           // 0: as many as the plan says
+	time    time.Duration // of a round; 0: as the plan says
 }
 
 // An entry is a peer and what it has to do.
@@ -149,7 +151,7 @@ func (j *job) duration(p *plan) time.Duration {
 		if e.workload.WarmUp > 0 {
 			total += time.Duration(1+e.workload.Rehearsals) * mostWarm
 		}
-		total += time.Duration(rounds) * (p.round + p.warm + 2*time.Second)
+		total += time.Duration(rounds) * (cmp.Or(j.time, p.round) + p.warm + 2*time.Second)
 	}
 	return total
 }

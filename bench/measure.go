@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,7 +146,7 @@ func (p *plan) measureRounds(ctx context.Context, s *site, j *job, contenders []
 			if c.failed != nil || ctx.Err() != nil {
 				continue
 			}
-			if err := c.measureRound(ctx, s, p.warm, p.round); err != nil {
+			if err := c.measureRound(ctx, s, p.warm, cmp.Or(j.time, p.round)); err != nil {
 				c.failed = fmt.Errorf("round %d: %w", round+1, err)
 				fmt.Fprintf(out, "  %2d %-15s failed: %v\n", round+1, c.name, err)
 				continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"rehydra/e2e/tomcat"
 )
@@ -20,13 +21,16 @@ func msmWorkload() Workload {
 	return w
 }
 
+// wholeRound is the least length of a round of whole systems: Java compiles and collects within it, and shorter ones stray more.
+const wholeRound = 2 * time.Second
+
 // msmStack is what a whole system is compared with.
 func msmStack() *stack { return &stack{name: "haproxy+MSM", proxy: &haproxy{}, msm: true} }
 
 // msmJob compares whole systems that keep sessions: two Tomcats 9, two memcacheds and a proxy each. Everything that they do for a request counts.
 func (p *plan) msmJob() job {
 	w := msmWorkload()
-	j := job{name: w.Name, about: w.About, rounds: max(5, p.rounds)}
+	j := job{name: w.Name, about: w.About, rounds: 7, time: max(p.round, wholeRound)}
 	binary := p.binary
 	for _, s := range []*stack{
 		msmStack(),
