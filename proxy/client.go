@@ -42,7 +42,7 @@ type client struct {
 	state atomic.Int32
 	read  rolling
 	write rolling
-	used  atomic.Int64 // when the last request began or ended, or, before the first, when the client was accepted, in ns since 1970
+	used  atomic.Int64 // when the last request began or ended, or, before the first, when the client was accepted, in ns since 1970; see reclaim, too
 	made  int64        // what used was before the first request
 	count int          // requests so far
 	// entered is the address that the connection counts for; the zero value: for none.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rehydra/proxy/eventloop"
+	"rehydra/proxy/upstream"
 )
 
 // crowd bounds how many clients are connected, in all and from one address.
@@ -39,6 +40,8 @@ const (
 	reclaimable = time.Second
 	// mostLeaving bounds the HTTP/2 connections that take up to a second to go, or as long as a request that was on its way, and hold no place meanwhile.
 	mostLeaving = 64
+	// mostLooks bounds the connections that one search for room asks the kernel about.
+	mostLooks = 64
 	// mostRefusing bounds the refused clients that are told so at one time.
 	mostRefusing = 64
 )
@@ -84,18 +87,33 @@ func (w *crowd) vacate() {
 // clients must not keep everybody else out, nor may a slow client's handshake be ended while others do nothing for longer.
 //
 // One that speaks HTTP/2 is told to go, since its client may have sent a request by now, and must know whether that was looked at. Its place is another's at once:
-// waiting until it has gone would let in one new client a second beside many that do not listen.
+// waiting until it has gone would let in one new client a second beside many that do not listen. One whose client has not taken all of its last answer is as good as in
+// use: a second after it was told the connection is closed, and what the kernel holds then is lost if the client sends anything, as one that reads does.
 func (s *Server) reclaim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var oldest *client
-	before := time.Now().Add(-reclaimable).UnixNano()
+	now := time.Now()
+	before := now.Add(-reclaimable).UnixNano()
+	looks := 0
 	for c := range s.clients {
 		state := c.state.Load() // before used, which is of this rest then or of a later one
 		waits := state == stateIdle || state == stateQuiet && s.crowd.leaving < mostLeaving
-		if used := c.used.Load(); used < before && waits {
-			oldest, before = c, used
+		used := c.used.Load()
+		if used >= before || !waits {
+			continue
 		}
+		if state == stateQuiet {
+			if looks == mostLooks {
+				continue
+			}
+			looks++
+			if held, _ := upstream.Unsent(c.raw); held > 0 {
+				c.used.Store(now.UnixNano()) // not to be asked about again at once
+				continue
+			}
+		}
+		oldest, before = c, used
 	}
 	if oldest == nil || !s.dismiss(oldest) {
 		return false

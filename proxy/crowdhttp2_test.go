@@ -32,12 +32,15 @@ type crowded struct {
 func newCrowded(t *testing.T, most int, loops bool) *crowded {
 	t.Helper()
 	w := &crowded{t: t, goOn: make(chan struct{})}
-	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/slow" {
+	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/slow":
 			select {
 			case <-w.goOn:
 			case <-r.Context().Done(): // a test that failed
 			}
+		case "/large":
+			_, _ = rw.Write(make([]byte, largeBody))
 		}
 	}))
 	t.Cleanup(backend.Close)
@@ -75,6 +78,9 @@ func newCrowded(t *testing.T, most int, loops bool) *crowded {
 	})
 	return w
 }
+
+// largeBody is the length of the answer to /large: the kernel takes all of it.
+const largeBody = 1 << 20
 
 // guest is a client of a crowded server.
 type guest struct {
@@ -173,8 +179,24 @@ func (g *guest) ask(stream uint32) {
 	eventually(g.t, "it is idle", func() bool { return g.at.used.Load() != before && g.at.state.Load() == stateIdle })
 }
 
-// age makes it so that g has waited for a while.
-func (g *guest) age(d time.Duration) { g.at.used.Store(time.Now().Add(-d).UnixNano()) }
+// age makes it so that g has waited for a while, in which its kernel acknowledged what it got.
+func (g *guest) age(d time.Duration) {
+	g.t.Helper()
+	g.acknowledged()
+	g.rest(d)
+}
+
+// rest is age for one that may still be taking an answer.
+func (g *guest) rest(d time.Duration) { g.at.used.Store(time.Now().Add(-d).UnixNano()) }
+
+// acknowledged waits until the server's kernel holds nothing for g.
+func (g *guest) acknowledged() {
+	g.t.Helper()
+	eventually(g.t, "all that it was sent is acknowledged", func() bool {
+		held, ok := upstream.Unsent(g.at.raw)
+		return ok && held == 0
+	})
+}
 
 // TestHTTP2MakesRoom: of the connections without a request the one that waits for longest makes room, whichever protocol it speaks; one of HTTP/2 is told so, and
 // its place is free before it has gone. One with a request is left alone.
@@ -297,4 +319,49 @@ func TestLeavingIsBounded(t *testing.T) {
 	if w.reclaim() {
 		t.Error("it was told so twice")
 	}
+}
+
+// TestSlowReaderKeepsItsAnswer: a connection without a request whose client is still taking the last answer makes no room, however long that request is over.
+func TestSlowReaderKeepsItsAnswer(t *testing.T) {
+	w := newCrowded(t, 2, true)
+	slow, idle := w.come("h2"), w.come("h2")
+	idle.ask(1)
+	if err := slow.NetConn().(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	const window = 1 << 30
+	if err := slow.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}); err != nil {
+		t.Fatal(err)
+	}
+	if err := slow.framer.WriteWindowUpdate(0, window); err != nil {
+		t.Fatal(err)
+	}
+	slow.send(1, "/large")
+	slow.until(http2.FrameHeaders)
+	eventually(t, "the kernel has all of the answer", func() bool { return slow.at.state.Load() == stateQuiet })
+	slow.rest(2 * time.Hour)
+	idle.age(time.Hour)
+	w.come("h2").ask(1)
+	slow.rest(2 * time.Hour)
+	if w.reclaim() {
+		t.Error("another one was told to go")
+	}
+
+	begun := time.Now()
+	for got := 0; got < largeBody; {
+		data := slow.until(http2.FrameData).Header().Length
+		got += int(data)
+		if err := slow.framer.WriteWindowUpdate(0, data); err != nil {
+			t.Fatalf("after %d bytes: %v", got, err)
+		}
+		if pace := 2 * time.Second * time.Duration(got) / largeBody; pace > time.Since(begun) { // x/net closes one that was told after a second
+			time.Sleep(pace - time.Since(begun))
+		}
+	}
+	idle.until(http2.FrameGoAway)
+	slow.age(time.Hour)
+	if !w.reclaim() {
+		t.Error("it makes no room when it has the answer")
+	}
+	slow.until(http2.FrameGoAway)
 }

@@ -24,14 +24,14 @@ type Stall struct {
 // the other side, or as much as at the time-out before. Where it holds something the first time-out is not the last, so that a
 // wait is given up after one to two times its limit.
 func (s *Stall) Over(conn net.Conn, n int) bool {
-	held, ok := unsent(conn)
+	held, ok := Unsent(conn)
 	over := n == 0 && (!ok || held == 0 || s.looked && held >= s.held)
 	s.looked, s.held = true, held
 	return over
 }
 
-// unsent returns how many bytes the kernel holds that the other side has not acknowledged.
-func unsent(conn net.Conn) (held int, ok bool) {
+// Unsent returns how many bytes the kernel holds that the other side has not acknowledged. ok is false where it cannot be asked.
+func Unsent(conn net.Conn) (held int, ok bool) {
 	raw, ok := belowTLS(conn)
 	if !ok {
 		return 0, false
