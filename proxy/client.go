@@ -45,7 +45,7 @@ type client struct {
 	used  atomic.Int64 // when the last request began or ended, or, before the first, when the client was accepted, in ns since 1970; see reclaim, too
 	made  int64        // what used was before the first request
 	count int          // requests so far
-	// entered is the address that the connection counts for; the zero value: for none.
+	// entered is the address that the connection counts for; the zero value: for none. The server's mu guards it while the connection is among the clients and has HTTP.
 	entered netip.Addr
 	in      int64 // bytes read since the connection was made
 	// backend is the connection that the current request is sent on, for those who

@@ -137,6 +137,8 @@ func (s *Server) dismiss(c *client) bool {
 		return true
 	}
 	s.crowd.leaving++
+	s.crowd.leave(c) // its client is about to come again
+	c.entered = netip.Addr{}
 	if c.room {
 		c.room = false
 		s.crowd.vacate()

@@ -29,7 +29,8 @@ type crowded struct {
 	goOn   chan struct{} // ends the requests of /slow
 }
 
-func newCrowded(t *testing.T, most int, loops bool) *crowded {
+// newCrowded makes one. each is how many may come from one address, if that is limited.
+func newCrowded(t *testing.T, most int, loops bool, each ...int) *crowded {
 	t.Helper()
 	w := &crowded{t: t, goOn: make(chan struct{})}
 	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -56,6 +57,9 @@ func newCrowded(t *testing.T, most int, loops bool) *crowded {
 		t.Fatal(err)
 	}
 	limits := Limits{HeaderTimeout: time.Hour, BodyTimeout: time.Hour, KeepAliveTimeout: time.Hour, HeaderBytes: 4096, HeaderCount: 20, Connections: most}
+	if len(each) > 0 {
+		limits.ConnectionsEach = each[0]
+	}
 	w.Server = NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
 	if loops {
 		OwnLoops(t, w.Server)
@@ -94,7 +98,13 @@ type guest struct {
 // come connects, and returns when the server has got through the handshake.
 func (w *crowded) come(protocol string) *guest {
 	w.t.Helper()
-	raw, err := (&net.Dialer{Timeout: patience}).DialContext(w.t.Context(), "tcp", w.Addresses()[0])
+	return w.comeFrom("127.0.0.1", protocol)
+}
+
+// comeFrom is come for a client with another address.
+func (w *crowded) comeFrom(address, protocol string) *guest {
+	w.t.Helper()
+	raw, err := (&net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext(w.t.Context(), "tcp", w.Addresses()[0])
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -364,4 +374,25 @@ func TestSlowReaderKeepsItsAnswer(t *testing.T) {
 		t.Error("it makes no room when it has the answer")
 	}
 	slow.until(http2.FrameGoAway)
+}
+
+// TestWhoIsToldMayComeAgain: a connection that was told to go does not count for its client any more, who comes again over another.
+func TestWhoIsToldMayComeAgain(t *testing.T) {
+	w := newCrowded(t, 2, true, 1)
+	one, two := w.comeFrom("127.0.0.1", "h2"), w.comeFrom("127.0.0.2", "h2")
+	one.ask(1)
+	two.ask(1)
+	one.age(2 * time.Hour)
+	two.age(time.Hour)
+	w.comeFrom("127.0.0.3", "h2").ask(1)
+	one.until(http2.FrameGoAway)
+	again := w.comeFrom("127.0.0.1", "h2")
+	again.ask(1)
+	two.until(http2.FrameGoAway)
+	eventually(t, "those that were told have gone", func() bool { return w.Connections() == 2 })
+	w.crowd.mu.Lock()
+	defer w.crowd.mu.Unlock()
+	if n := w.crowd.from[again.at.peer]; n != 1 || len(w.crowd.from) != 2 {
+		t.Errorf("connections by address: %v, wanted one of each that is there", w.crowd.from)
+	}
 }
