@@ -27,6 +27,7 @@ type client struct {
 	looped *eventloop.Conn      // the same where the event loops serve it; nil: a goroutine of its own does
 	server *Server              // where looped is set
 	room   bool                 // it holds a place among all clients, which is to be given back; guarded by the server's mu
+	early  bool                 // it was told to go, and counts for nothing any more but as one that leaves; guarded as room
 	conn   net.Conn             // what HTTP is spoken on: raw, or TLS over it
 	tls    *tls.ConnectionState // nil: there is no TLS
 	// tlsFields tell a backend of TLS; nil without it.

@@ -19,7 +19,7 @@ type crowd struct {
 	// refusing counts the refused clients that are still told so: each costs a goroutine or a worker for a while.
 	refusing atomic.Int64
 
-	leaving int // HTTP/2 connections that were told to go and have not gone; guarded by the server's mu
+	leaving int // HTTP/2 connections that were told to go, gave their place back then, and have not gone; guarded by the server's mu
 
 	mu   sync.Mutex
 	from map[netip.Addr]int
@@ -38,8 +38,11 @@ const (
 	// reclaimable is how long a connection must have been idle to be closed for a new one's sake: one that was made or
 	// used a moment ago is likely to be used, and a client may be sending on it.
 	reclaimable = time.Second
-	// mostLeaving bounds the HTTP/2 connections that take up to a second to go, or as long as a request that was on its way, and hold no place meanwhile.
+	// mostLeaving bounds the HTTP/2 connections that were told to go, and hold no place until they have gone: for a second or a few, or as long as a
+	// request that was on its way.
 	mostLeaving = 64
+	// leavingTime is how long one that was told to go, and has no request, takes for it, and a little more.
+	leavingTime = 2 * time.Second
 	// mostLooks bounds the connections that one search for room asks the kernel about.
 	mostLooks = 64
 	// mostRefusing bounds the refused clients that are told so at one time.
@@ -63,7 +66,7 @@ func (s *Server) await(stop <-chan struct{}, by *eventloop.Worker) bool {
 	for {
 		pause := roomPause
 		if s.reclaim() {
-			pause = reclaimable // its place is free as soon as who serves it has seen that: no second one need go for it
+			pause = leavingTime // its place is free as soon as it has gone: no second one need go for it
 		}
 		select {
 		case w.slots <- struct{}{}:
@@ -87,7 +90,7 @@ func (w *crowd) vacate() {
 // clients must not keep everybody else out, nor may a slow client's handshake be ended while others do nothing for longer.
 //
 // One that speaks HTTP/2 is told to go, since its client may have sent a request by now, and must know whether that was looked at. Its place is another's at once:
-// waiting until it has gone would let in one new client a second beside many that do not listen. One whose client has not taken all of its last answer is as good as in
+// waiting until it has gone would let in one new client a second beside many that do not listen. Where mostLeaving are on their way out, it is waited for. One whose client has not taken all of its last answer is as good as in
 // use: a second after it was told the connection is closed, and what the kernel holds then is lost if the client sends anything, as one that reads does.
 func (s *Server) reclaim() bool {
 	s.mu.Lock()
@@ -98,9 +101,8 @@ func (s *Server) reclaim() bool {
 	looks := 0
 	for c := range s.clients {
 		state := c.state.Load() // before used, which is of this rest then or of a later one
-		waits := state == stateIdle || state == stateQuiet && s.crowd.leaving < mostLeaving
 		used := c.used.Load()
-		if used >= before || !waits {
+		if used >= before || state != stateIdle && state != stateQuiet {
 			continue
 		}
 		if state == stateQuiet {
@@ -136,7 +138,11 @@ func (s *Server) dismiss(c *client) bool {
 		_ = c.raw.Close() // it has not begun to speak HTTP/2: as above
 		return true
 	}
+	if s.crowd.leaving >= mostLeaving {
+		return true
+	}
 	s.crowd.leaving++
+	c.early = true
 	s.crowd.leave(c) // its client is about to come again
 	c.entered = netip.Addr{}
 	if c.room {

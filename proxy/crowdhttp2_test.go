@@ -299,35 +299,48 @@ func TestHTTP2ThatNeverSpoke(t *testing.T) {
 	eventually(t, "it has gone", func() bool { return w.Connections() == 1 })
 }
 
-// TestLeavingIsBounded: where many were told to go and have not, no other is, and of HTTP/1 one makes room still.
+// TestLeavingIsBounded: where many were told to go and have not, others are told still, and keep their places until they have gone.
 func TestLeavingIsBounded(t *testing.T) {
-	w := newCrowded(t, 10, true)
-	one, two := w.come("h2"), w.come("http/1.1")
+	w := newCrowded(t, 2, true, 2)
+	one, two := w.comeFrom("127.0.0.2", "h2"), w.comeFrom("127.0.0.2", "h2")
 	one.ask(1)
-	two.ask(0)
+	two.ask(1)
 	one.age(2 * time.Hour)
 	two.age(time.Hour)
-	w.mu.Lock()
-	w.crowd.leaving = mostLeaving
-	w.mu.Unlock()
-	if !w.reclaim() || one.at.state.Load() != stateQuiet {
-		t.Error("it was not the one of HTTP/1 that was closed")
+	leaving := func(add int) int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.crowd.leaving += add
+		return w.crowd.leaving
 	}
-	if w.reclaim() {
-		t.Error("another one was told to go")
+	leaving(mostLeaving)
+	begun := time.Now()
+	w.come("h2").ask(1)
+	if took := time.Since(begun); took < time.Second/2 { // x/net closes one that was told after a second
+		t.Errorf("its place was another's after %v", took)
 	}
-	w.mu.Lock()
-	w.crowd.leaving = 0
-	w.mu.Unlock()
-	eventually(t, "the one of HTTP/1 has gone", func() bool { return len(w.crowd.slots) == 1 })
-	if !w.reclaim() || one.at.state.Load() != stateLeaving {
+	one.until(http2.FrameGoAway)
+	if two.at.state.Load() != stateQuiet {
+		t.Error("two were told for one")
+	}
+	eventually(t, "it has gone", func() bool { return w.Connections() == 2 && len(w.crowd.slots) == 2 })
+	if n := leaving(-mostLeaving); n != 0 {
+		t.Errorf("%d leave, wanted none", n)
+	}
+	if !w.reclaim() || two.at.state.Load() != stateLeaving {
 		t.Error("it was not told to go when others had gone")
 	}
-	if n := len(w.crowd.slots); n != 0 {
-		t.Errorf("%d places are taken, wanted that of one that leaves free", n)
+	if n, m := len(w.crowd.slots), leaving(0); n != 1 || m != 1 {
+		t.Errorf("%d places are taken and %d leave, wanted 1 and 1", n, m)
 	}
 	if w.reclaim() {
 		t.Error("it was told so twice")
+	}
+	eventually(t, "it has gone", func() bool { return w.Connections() == 1 && leaving(0) == 0 })
+	w.crowd.mu.Lock()
+	defer w.crowd.mu.Unlock()
+	if len(w.crowd.from) != 1 || w.crowd.from[two.at.peer] != 0 {
+		t.Errorf("connections by address: %v, wanted none of those that were told", w.crowd.from)
 	}
 }
 

@@ -190,7 +190,7 @@ func (s *Server) remove(c *client) (room bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.clients, c)
-	if c.state.Load() == stateLeaving {
+	if c.early {
 		s.crowd.leaving--
 	}
 	return c.room
