@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -23,9 +24,14 @@ type guard struct {
 	using  sync.WaitGroup
 
 	parting  parting
-	busy     func(bool) // see Front.Begin; may be nil
-	prefaced bool       // for turn
+	busy     func(bool)  // see Front.Begin; may be nil
+	prefaced bool        // for turn
+	open     atomic.Bool // a stream is
+	limited  bool        // the client was given time for the rest of a frame, without an open stream
 }
+
+// restOfFrame is how long a client that is to be told to go may take for the rest of the frame that it is in, while it has no open stream.
+const restOfFrame = 2 * time.Second
 
 func (g *guard) enter() bool {
 	g.mu.Lock()
@@ -54,14 +60,28 @@ func (g *guard) Read(b []byte) (int, error) {
 			return n, nil
 		}
 		n, err := g.Conn.Read(b)
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && g.parting.asked.Load() {
-			if err = g.SetReadDeadline(time.Time{}); err == nil { // it was there to wake us
-				continue
-			}
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && g.parting.asked.Load() && g.readOn() {
+			continue
 		}
 		g.parting.passed(b[:n])
 		return n, err
 	}
+}
+
+// readOn is called when the time of a read is over: that which part sets, to wake who waits for the client, or the one here. It sets the next, and returns false where there is
+// none: a client cannot be told anything amid a frame, and one that does not finish it would never go.
+func (g *guard) readOn() bool {
+	var until time.Time
+	if !g.parting.said && !g.parting.at.between() {
+		if !g.open.Load() {
+			if g.limited {
+				return false
+			}
+			g.limited = true
+		}
+		until = time.Now().Add(restOfFrame)
+	}
+	return g.SetReadDeadline(until) == nil
 }
 
 // part makes the connection go, as Connection.Leave says.
@@ -79,13 +99,19 @@ func (g *guard) part() bool {
 // both at the preface, too.
 func (g *guard) turn(to http.ConnState) {
 	switch {
-	case g.busy == nil:
 	case to == http.StateActive && g.prefaced:
-		g.busy(true)
+		g.tell(true)
 	case to == http.StateIdle && !g.prefaced:
 		g.prefaced = true
 	case to == http.StateIdle:
-		g.busy(false)
+		g.tell(false)
+	}
+}
+
+func (g *guard) tell(busy bool) {
+	g.open.Store(busy)
+	if g.busy != nil {
+		g.busy(busy)
 	}
 }
 

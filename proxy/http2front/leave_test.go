@@ -184,6 +184,100 @@ func TestLeaveAmidAFrame(t *testing.T) {
 	}
 }
 
+// TestLeaveOfOneThatStaysAmidAFrame: who does not finish a frame goes all the same, however it drips, unless it has a request.
+func TestLeaveOfOneThatStaysAmidAFrame(t *testing.T) {
+	request := asking(3, "/3")
+	for at := 1; at < len(request)-5; at++ {
+		synctest.Test(t, func(t *testing.T) {
+			goOn := make(chan struct{})
+			close(goOn)
+			l := newLeaver(t, goOn)
+			l.say(opening())
+			l.say(asking(1, "/1"))
+			l.say(request[:at])
+			later(time.Hour / 2) // nothing limits it before
+			l.Leave()
+			begun := time.Now()
+			for _, b := range request[at : len(request)-1] {
+				if _, err := l.client.Write([]byte{b}); err != nil {
+					break
+				}
+				later(restOfFrame / 4)
+			}
+			later(time.Minute)
+			if took := l.over.Sub(begun); took != restOfFrame {
+				t.Errorf("it ended after %v", took)
+			}
+			same(t, "the last streams", l.goAways)
+			same(t, "requests", l.paths, "/1")
+		})
+	}
+}
+
+// TestLeaveAmidAnUpload: a request whose body stops amid a frame is not ended for that, and the client is told when it goes on, or the connection ends after the request.
+func TestLeaveAmidAnUpload(t *testing.T) {
+	var fields bytes.Buffer
+	encoder := hpack.NewEncoder(&fields)
+	for _, f := range [][2]string{{":method", "POST"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/1"}} {
+		_ = encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // to memory
+	}
+	upload := framed("", func(f *http2.Framer) error {
+		if err := f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields.Bytes(), EndHeaders: true}); err != nil {
+			return err
+		}
+		return f.WriteData(1, true, make([]byte, 100))
+	})
+	for _, goesOn := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			goOn := make(chan struct{})
+			l := newLeaver(t, goOn)
+			l.say(opening())
+			l.say(upload[:len(upload)-50])
+			l.Leave()
+			later(time.Minute)
+			if !l.over.IsZero() {
+				t.Error("the connection ended before its request")
+			}
+			same(t, "the last streams amid a frame", l.goAways)
+			if goesOn {
+				l.say(upload[len(upload)-50:])
+				same(t, "the last streams", l.goAways, 1)
+			}
+			begun := time.Now()
+			close(goOn)
+			later(time.Minute)
+			same(t, "answers", l.status, 1)
+			if took := l.over.Sub(begun); !goesOn && took < restOfFrame || took < time.Second || took > 2*restOfFrame {
+				t.Errorf("it ended %v after its request", took)
+			}
+		})
+	}
+}
+
+// TestLeaveOfOneThatGoesOn: who was told when the frame was whole has as long as others, wherever the next one ends.
+func TestLeaveOfOneThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		close(goOn)
+		l := newLeaver(t, goOn)
+		l.say(opening())
+		l.say(asking(1, "/1"))
+		ping := framed("", func(f *http2.Framer) error { return f.WritePing(false, [8]byte{}) })
+		l.say(ping[:5])
+		l.Leave()
+		later(restOfFrame - time.Second/2)
+		same(t, "the last streams amid a frame", l.goAways)
+		l.say(ping[5:])
+		same(t, "the last streams", l.goAways, 1)
+		l.say(ping[:5])
+		begun := time.Now()
+		later(time.Minute)
+		if took := l.over.Sub(begun); took != time.Second {
+			t.Errorf("it ended after %v", took)
+		}
+	})
+}
+
 // TestLeaveOfABusyOne: a request that runs is answered, however long it takes, and what is sent meanwhile for a stream that nobody looked at is nobody's.
 func TestLeaveOfABusyOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
