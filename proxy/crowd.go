@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,14 +96,35 @@ func (w *crowd) vacate() {
 func (s *Server) reclaim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var oldest *client
+	return s.end(s.oldest(stateIdle, stateQuiet))
+}
+
+// reclaimDescriptor is reclaim where descriptors are short, which a place that is given back does not help: one that is told to go has its own for another second. So
+// one that can be closed goes first, and while one that was told is about to go, no other is told.
+func (s *Server) reclaimDescriptor() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.oldest(stateIdle); c != nil {
+		return s.end(c)
+	}
+	before := time.Now().Add(-leavingTime).UnixNano()
+	for c := range s.clients {
+		if c.state.Load() == stateLeaving && c.used.Load() > before {
+			return false
+		}
+	}
+	return s.end(s.oldest(stateQuiet))
+}
+
+// oldest returns the connection in one of these states that has waited for longest, if one has for a while. It is called with mu held.
+func (s *Server) oldest(states ...int32) (oldest *client) {
 	now := time.Now()
 	before := now.Add(-reclaimable).UnixNano()
 	looks := 0
 	for c := range s.clients {
 		state := c.state.Load() // before used, which is of this rest then or of a later one
 		used := c.used.Load()
-		if used >= before || state != stateIdle && state != stateQuiet {
+		if used >= before || !slices.Contains(states, state) {
 			continue
 		}
 		if state == stateQuiet {
@@ -117,7 +139,12 @@ func (s *Server) reclaim() bool {
 		}
 		oldest, before = c, used
 	}
-	if oldest == nil || !s.dismiss(oldest) {
+	return oldest
+}
+
+// end dismisses c, if there is one, and reports whether it did. It is called with mu held.
+func (s *Server) end(c *client) bool {
+	if c == nil || !s.dismiss(c) {
 		return false
 	}
 	s.counts.reclaimed.Add(1)
@@ -138,6 +165,7 @@ func (s *Server) dismiss(c *client) bool {
 		_ = c.raw.Close() // it has not begun to speak HTTP/2: as above
 		return true
 	}
+	c.used.Store(time.Now().UnixNano()) // for reclaimDescriptor
 	if s.crowd.leaving >= mostLeaving {
 		return true
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -387,6 +388,38 @@ func TestSlowReaderKeepsItsAnswer(t *testing.T) {
 		t.Error("it makes no room when it has the answer")
 	}
 	slow.until(http2.FrameGoAway)
+}
+
+// TestDescriptorsAreShort: where descriptors are missing, who can be closed at once goes first, and of those that must be told one after the other.
+func TestDescriptorsAreShort(t *testing.T) {
+	w := newCrowded(t, 10, true)
+	one, two, three := w.come("h2"), w.come("h2"), w.come("http/1.1")
+	one.ask(1)
+	two.ask(1)
+	three.ask(0)
+	one.age(3 * time.Hour)
+	two.age(2 * time.Hour)
+	three.age(time.Hour)
+	fail := func() (ended bool) {
+		before := w.counts.reclaimed.Load()
+		if w.acceptFailed(w.listeners[0], syscall.EMFILE) {
+			t.Fatal("nobody accepts any more")
+		}
+		return w.counts.reclaimed.Load() > before
+	}
+	if !fail() || three.at.state.Load() != stateClosed {
+		t.Error("the one of HTTP/1 is open")
+	}
+	if !fail() || one.at.state.Load() != stateLeaving {
+		t.Error("the oldest one of HTTP/2 was not told to go")
+	}
+	if fail() {
+		t.Error("a second one was told while the first was about to go")
+	}
+	one.age(leavingTime) // it has a request that lasts, say
+	if !fail() || two.at.state.Load() != stateLeaving {
+		t.Error("nobody else was told when the first one stayed")
+	}
 }
 
 // TestWhoIsToldMayComeAgain: a connection that was told to go does not count for its client any more, who comes again over another.

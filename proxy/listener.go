@@ -210,7 +210,7 @@ func (s *Server) acceptFailed(ln *listener, err error) (over bool) {
 		ln.told.Store(now.UnixNano())
 		s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
 	}
-	s.reclaim() // an idle connection's descriptor may be what is missing
+	s.reclaimDescriptor() // it may be what is missing
 	select {
 	case <-ln.retired:
 		return true
