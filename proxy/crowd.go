@@ -91,8 +91,9 @@ func (w *crowd) vacate() {
 // clients must not keep everybody else out, nor may a slow client's handshake be ended while others do nothing for longer.
 //
 // One that speaks HTTP/2 is told to go, since its client may have sent a request by now, and must know whether that was looked at. Its place is another's at once:
-// waiting until it has gone would let in one new client a second beside many that do not listen. Where mostLeaving are on their way out, it is waited for. One whose client has not taken all of its last answer is as good as in
-// use: a second after it was told the connection is closed, and what the kernel holds then is lost if the client sends anything, as one that reads does.
+// waiting until it has gone would let in one new client a second beside many that do not listen. Where mostLeaving are on their way out, it is waited for. One whose client
+// has not taken all of its last answer is as good as in use: a second after it was told the connection is closed, and what the kernel holds then is lost if the client
+// sends anything, as one that reads does.
 func (s *Server) reclaim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,6 +154,10 @@ func (s *Server) end(c *client) bool {
 
 // dismiss ends an idle connection, unless it has a request by now. It is called with mu held.
 func (s *Server) dismiss(c *client) bool {
+	if state := c.state.Load(); (state == stateIdle || state == stateQuiet && !c.frames.Spoken()) && unread(c.raw) {
+		c.used.Store(time.Now().UnixNano()) // it has a request in a moment, and closing it would be a reset
+		return false
+	}
 	if c.state.CompareAndSwap(stateIdle, stateClosed) {
 		_ = c.raw.Close() // idle: nothing is lost
 		return true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"rehydra/proxy/http2front"
 	"rehydra/proxy/upstream"
 )
 
@@ -62,6 +63,56 @@ func TestReclaim(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReclaimNobodyWhoSpeaks: a connection on which something has come that nobody has read yet is not closed.
+func TestReclaimNobodyWhoSpeaks(t *testing.T) {
+	table, err := upstream.NewTable(nil, nil, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	front, err := http2front.New(http2front.Config{MaxStreams: 1, HeaderBytes: 1 << 10, IdleTimeout: time.Hour, StallTimeout: time.Hour, Log: zerolog.Nop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, state := range map[string]int32{"HTTP/1": stateIdle, "HTTP/2": stateQuiet} {
+		for _, sent := range []string{"", "P"} {
+			t.Run(name+" "+sent, func(t *testing.T) {
+				s := NewServer(Limits{Connections: 10}, &Routing{Table: table}, nil, zerolog.Nop())
+				ln, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer ln.Close()
+				far, err := net.Dial("tcp", ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer far.Close()
+				near, err := ln.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer near.Close()
+				if _, err := io.WriteString(far, sent); err != nil {
+					t.Fatal(err)
+				}
+				c := newClient(near, &s.readers)
+				c.frames = front.Begin(near, nil)
+				c.used.Store(1)
+				c.state.Store(state)
+				s.add(c)
+				eventually(t, "what was sent is there", func() bool { return unread(near) == (sent != "") })
+				if got, want := s.reclaim(), sent == ""; got != want {
+					t.Errorf("it made room: %v, wanted %v", got, want)
+				}
+				if closed, want := near.SetDeadline(time.Time{}) != nil, sent == ""; closed != want { // which a closed connection refuses
+					t.Errorf("it is closed: %v, wanted %v", closed, want)
+				}
+			})
+		}
 	}
 }
 

@@ -105,8 +105,12 @@ func (k *Connection) Serve(answer func(*Stream)) {
 
 // Leave tells the client that its connection takes no new requests (GOAWAY): one that is on its way is answered if it comes before that is said, or else the client knows by
 // the last stream's number that nobody has looked at it. The connection is closed when the requests that it has have ended, a second later or when the client does so. A client
-// without a request that is amid a frame when that is to be said, and two seconds later still, is not told: its connection is closed. Leave does not wait for any of that. It returns false where the client has not begun to speak HTTP/2 yet, which then cannot be told anything.
+// without a request that is amid a frame when that is to be said, and two seconds later still, is not told: its connection is closed. Leave does not wait for any of that. It
+// returns false where the client has not begun to speak HTTP/2 yet, which then cannot be told anything.
 func (k *Connection) Leave() bool { return k.guard.part() }
+
+// Spoken reports whether the client has begun to speak HTTP/2, and so can be told to go.
+func (k *Connection) Spoken() bool { return k.guard.parting.spoken.Load() }
 
 // Drain tells every client that its connection takes no new requests (GOAWAY). Each is closed when the requests that it has have ended.
 func (f *Front) Drain() {
