@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -173,18 +175,26 @@ func raw(t *testing.T, s *Server, text string) []string {
 
 // TestMissingToken: a valve that cannot work says so and the application does not start.
 func TestMissingToken(t *testing.T) {
-	refuses(t, Config{Release: Tomcat9, Route: "node1", Token: " "}, "the attribute token is missing")
+	refuses(t, New(t, Config{Release: Tomcat9, Route: "node1", Token: " "}), "the attribute token is missing")
 }
 
-// TestTooOld: a Tomcat with which sessions would be lost is refused, and named.
+// TestTooOld: a Tomcat with which sessions would be lost is refused, and named, also where its operator shows another number.
 func TestTooOld(t *testing.T) {
-	refuses(t, Config{Release: tooOld, Route: "node1"}, "cannot start RehydraValve: this is Apache Tomcat/"+tooOld.Version+" (", "it needs Tomcat 7.0.53, 8.5, 9, 10.1 or 11")
+	s := New(t, Config{Release: tooOld, Route: "node1"})
+	dir := s.base.path("lib", "org", "apache", "catalina", "util")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	shown := "server.info=Apache Tomcat/" + tooOld.Version + "\nserver.number=9.0.0.0\nserver.built=\n"
+	if err := os.WriteFile(filepath.Join(dir, "ServerInfo.properties"), []byte(shown), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	refuses(t, s, "cannot start RehydraValve: this is Apache Tomcat/"+tooOld.Version+" ("+tooOld.Version+")", "it needs Tomcat 7.0.53, 8.5, 9, 10.1 or 11")
 }
 
 // refuses starts a Tomcat, whose log must have each of the texts and whose applications must not answer.
-func refuses(t *testing.T, c Config, wanted ...string) {
+func refuses(t *testing.T, s *Server, wanted ...string) {
 	t.Helper()
-	s := New(t, c)
 	s.Launch()
 	for deadline := time.Now().Add(startTimeout); !strings.Contains(s.Log(), "Server startup in"); {
 		if time.Now().After(deadline) {

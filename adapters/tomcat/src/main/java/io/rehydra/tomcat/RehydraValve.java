@@ -15,7 +15,6 @@ import org.apache.catalina.LifecycleException;
 import org.apache.catalina.connector.Request;
 import org.apache.catalina.connector.Response;
 import org.apache.catalina.session.StandardSession;
-import org.apache.catalina.util.ServerInfo;
 import org.apache.catalina.valves.ValveBase;
 
 /**
@@ -101,7 +100,7 @@ public final class RehydraValve extends ValveBase {
             throw new LifecycleException("cannot start RehydraValve: inlineLimit is " + inlineLimit + ", want 0 or more bytes");
         }
         try {
-            TooOld.check(ServerInfo.getServerInfo(), ServerInfo.getServerNumber());
+            TooOld.check();
             adapter = new Adapter(token.getBytes(StandardCharsets.UTF_8), inlineLimit, pattern("ignore", ignore), serialization.trim(),
                     pattern("sessionAttributeFilter", sessionAttributeFilter), container.getLogger());
         } catch (IllegalStateException e) {

@@ -20,7 +20,7 @@ class TooOldTest {
     @Test
     void letsOthersPass() {
         for (String number : new String[] {"7.0.53.0", "7.0.53", "7.0.109.0", "7.1.0.0", "8.0.1.0", "8.5.0.0", "9.0.0.0", "10.1.1.0", "11.0.1.0",
-                "", "7", "7.0", "hidden", "7.0.x"}) {
+                "", "7", "7.0", "hidden", "7.0.x", "0.0.0.0", "1.0", "0", "5.5.36"}) {
             assertDoesNotThrow(() -> TooOld.check("Apache Tomcat", number), number);
         }
     }
