@@ -98,8 +98,8 @@ func newClient(conn net.Conn, readers *sync.Pool) *client {
 	} else if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		c.peer = at.AddrPort().Addr().Unmap()
 		c.addr = c.peer.String()
-	} else {
-		c.addr = conn.RemoteAddr().String()
+	} else if at := conn.RemoteAddr(); at != nil { // a connection that was reset may not know
+		c.addr = at.String()
 	}
 	c.made = time.Now().UnixNano()
 	c.used.Store(c.made)

@@ -19,21 +19,31 @@ func tryAccept(ln net.Listener) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	var took int
+	for {
+		conn, err := acceptNext(raw)
+		if err != nil || conn.RemoteAddr() != nil {
+			return conn, err
+		}
+		_ = conn.Close() // it was reset while it waited, and FileConn, which asks the kernel for the client's address, got none
+	}
+}
+
+// acceptNext accepts one connection, which may have been reset by now.
+func acceptNext(raw syscall.RawConn) (net.Conn, error) {
+	took := -1
 	var failed error
-	err = raw.Control(func(fd uintptr) {
+	err := raw.Control(func(fd uintptr) {
 		for {
-			took, _, failed = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
-			if !errors.Is(failed, syscall.EINTR) && !errors.Is(failed, syscall.ECONNABORTED) { // that one has left already
+			var err error
+			took, _, err = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+			if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.ECONNABORTED) { // that one has left already
+				failed = os.NewSyscallError("accept4", err)
 				return
 			}
 		}
 	})
-	if err != nil {
+	if err = errors.Join(err, failed); err != nil {
 		return nil, err
-	}
-	if failed != nil {
-		return nil, os.NewSyscallError("accept4", failed)
 	}
 	file := os.NewFile(uintptr(took), "")
 	defer file.Close() // FileConn has its own

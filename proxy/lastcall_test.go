@@ -51,6 +51,13 @@ func newFull(t *testing.T, kind Kind, front *Front, loops bool, answer http.Hand
 	return &rig{s, t}
 }
 
+// listener is the server's.
+func (r *rig) listener() *listener {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.listeners[0]
+}
+
 // TestLastCall: who waits to be accepted when the server shuts down is served, with TLS and without, whoever accepts; the address is free before that.
 func TestLastCall(t *testing.T) {
 	front, config := tlsFront(t)
