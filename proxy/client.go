@@ -56,6 +56,7 @@ type client struct {
 	stream  *http2front.Stream     // the request of an HTTP/2 connection that this is; nil: it is a connection
 	frames  *http2front.Connection // of an HTTP/2 connection; set before stateQuiet is
 	streams atomic.Int64           // requests of an HTTP/2 connection so far
+	greeted atomic.Int64           // when the last was heard of the client before HTTP (see greet), in ns since 1970; 0: nothing was, or nothing comes before
 }
 
 // The states of a client connection, for the drain.

@@ -44,6 +44,7 @@ func (c *client) greet(s *Server, kind Kind) bool {
 			}
 			return false
 		}
+		c.heard()
 	}
 	if kind == TLS {
 		if err := c.handshake(s.ctx, front.TLS); err != nil {
@@ -59,6 +60,9 @@ func (c *client) greet(s *Server, kind Kind) bool {
 	var none time.Time
 	return c.raw.SetDeadline(none) == nil
 }
+
+// heard notes that the greeting goes on, for the drain.
+func (c *client) heard() { c.greeted.Store(time.Now().UnixNano()) }
 
 // silent reports whether the peer has sent nothing at all, as a check of a load
 // balancer that only connects, or was disturbed by a drain.
@@ -140,6 +144,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.c.readRaw(p)
 	if w.c.tls == nil {
 		w.c.in += int64(n) // see silent
+		w.c.heard()
 	}
 	if errors.Is(err, io.EOF) && w.c.protocol() != "h2" { // whose frames have ends of their own
 		err = upstream.ErrUnannounced

@@ -348,6 +348,56 @@ func TestHandshakeInADrain(t *testing.T) {
 	}
 }
 
+// halting is a connection that calls halt between the first byte and the others.
+type halting struct {
+	net.Conn
+	halt func()
+}
+
+// Write is net.Conn's.
+func (c *halting) Write(p []byte) (int, error) {
+	if c.halt == nil {
+		return c.Conn.Write(p)
+	}
+	if _, err := c.Conn.Write(p[:1]); err != nil {
+		return 0, err
+	}
+	c.halt()
+	c.halt = nil
+	n, err := c.Conn.Write(p[1:])
+	return n + 1, err
+}
+
+// The drain's patience with a client that is being greeted begins anew with each thing that is heard of it.
+func TestGreetingIsHeard(t *testing.T) {
+	front, config := tlsFront(t)
+	front.ProxyProtocol = loopback
+	s := newRig(t, TLS, front)
+	conn := s.dial("127.0.0.2")
+	last := int64(0)
+	heard := func(what string) {
+		t.Helper()
+		eventually(t, what+" is heard", func() bool {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for c := range s.clients {
+				if at := c.greeted.Load(); at > last {
+					last = at
+					return true
+				}
+			}
+			return false
+		})
+	}
+	io.WriteString(conn, proxyHeader(t, 2, "192.0.2.1:4711"))
+	heard("the PROXY header")
+	client := tls.Client(&halting{conn, func() { heard("the beginning of a handshake") }}, config)
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	heard("its end")
+}
+
 // A panic in a handshake costs that connection.
 func TestHandshakeThatPanics(t *testing.T) {
 	front, config := tlsFront(t)

@@ -203,17 +203,21 @@ func TestCloseIdle(t *testing.T) {
 		name   string
 		age    time.Duration // since it was made
 		asked  bool          // it had a request, just now
+		heard  bool          // it was greeted, just now
 		state  int32
 		sent   string
 		closed bool
+		cut    int // counted, where the drain's time is over
 	}{
-		{"kept", old, true, stateIdle, "", true},
-		{"kept, made a moment ago", 0, true, stateIdle, "", true},
-		{"kept, with a request that nobody has read", old, true, stateIdle, "GET", false},
-		{"in a request", old, true, stateActive, "", false},
-		{"new", 0, false, stateIdle, "", false},
-		{"silent for long", old, false, stateIdle, "", true},
-		{"late, and nobody has read it", old, false, stateIdle, "GET", false},
+		{"kept", old, true, false, stateIdle, "", true, 0},
+		{"kept, made a moment ago", 0, true, false, stateIdle, "", true, 0},
+		{"kept, greeted a moment ago", 0, true, true, stateIdle, "", true, 0},
+		{"kept, with a request that nobody has read", old, true, false, stateIdle, "GET", false, 1},
+		{"in a request", old, true, false, stateActive, "", false, 1},
+		{"new", 0, false, false, stateIdle, "", false, 0},
+		{"silent for long", old, false, false, stateIdle, "", true, 0},
+		{"greeted until now", old, false, true, stateIdle, "", false, 0},
+		{"late, and nobody has read it", old, false, false, stateIdle, "GET", false, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newRig(t, Plain, &Front{})
@@ -241,6 +245,9 @@ func TestCloseIdle(t *testing.T) {
 			if tc.asked {
 				c.used.Store(c.made + 1)
 			}
+			if tc.heard {
+				c.heard()
+			}
 			c.state.Store(tc.state)
 			s.add(c)
 			defer s.remove(c)
@@ -248,6 +255,9 @@ func TestCloseIdle(t *testing.T) {
 			s.closeIdle()
 			if closed := near.SetDeadline(time.Time{}) != nil; closed != tc.closed { // which a closed connection refuses
 				t.Errorf("closed: %v, wanted %v", closed, tc.closed)
+			}
+			if cut := s.cutAll(); cut != tc.cut {
+				t.Errorf("%d were cut, wanted %d", cut, tc.cut)
 			}
 		})
 	}

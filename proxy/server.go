@@ -230,8 +230,9 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	return cut + int(s.late.Load())
 }
 
-// firstWait is how long a drain lets a client wait, from when it was accepted, before it sends its first request. It may be on its way: a connection that
-// the kernel made a moment ago is closed for nothing that its client knows of.
+// firstWait is how long a drain lets a client wait before it sends its first request: from when it was accepted or, where it is greeted before, from the last that was heard
+// of it then. It may be on its way: a connection that the kernel made a moment ago is closed for nothing that its client knows of. And a TLS handshake takes long
+// where all those who waited at a listener have theirs at once.
 const firstWait = time.Second
 
 // closeIdle closes the connections that wait for a request, but for those that were made a moment ago and had none yet, and those on which something has come
@@ -241,13 +242,20 @@ func (s *Server) closeIdle() {
 	defer s.mu.Unlock()
 	before := time.Now().Add(-firstWait).UnixNano()
 	for c := range s.clients {
-		if used := c.used.Load(); used == c.made && used > before {
+		if c.used.Load() == c.made && max(c.made, c.greeted.Load()) > before {
 			continue
 		}
-		if c.state.Load() == stateIdle && !unread(c.raw) && c.state.CompareAndSwap(stateIdle, stateClosed) {
-			_ = c.raw.Close()
-		}
+		c.closeIdle()
 	}
+}
+
+// closeIdle closes the connection if it waits for a request, and reports whether it did.
+func (c *client) closeIdle() bool {
+	if c.state.Load() != stateIdle || unread(c.raw) || !c.state.CompareAndSwap(stateIdle, stateClosed) {
+		return false
+	}
+	_ = c.raw.Close() // nothing is lost
+	return true
 }
 
 // cutAll ends every connection, and what its request waits for: a backend that
@@ -258,6 +266,9 @@ func (s *Server) cutAll() int {
 	s.cancel() // before: see exchange.connect
 	cut := 0
 	for c := range s.clients {
+		if c.closeIdle() { // it has sent nothing, and lost nothing
+			continue
+		}
 		if c.state.Load() != stateClosed { // not idle, and closed a moment ago
 			cut++
 		}
