@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"math"
 	"net"
 	"syscall"
 
@@ -13,10 +14,12 @@ import (
 // (net.core.somaxconn).
 const mostCalled = 4096
 
+var errMoreWait = errors.New("clients come as fast as they are accepted")
+
 // lastCall closes a listener once the clients that wait there are accepted: closing it would have the kernel reset their connections, with a request that was
 // sent on them. shutdown(2) does the same to them. So the kernel is first made to let nobody in any more, and what it has let in until then is taken. Whom it is about
-// to let in, in the middle of the handshake, is lost all the same. Where it cannot be made to, so is who comes between the last accept and the close.
-func (s *Server) lastCall(ctx context.Context, ln *listener) {
+// to let in, in the middle of the handshake, is lost all the same. Where it cannot be made to, so is who comes between the last accept and the close. most is mostCalled.
+func (s *Server) lastCall(ctx context.Context, ln *listener, most int) {
 	defer ln.end()
 	s.mu.Lock()
 	started := ln.started // else what waits there is another process's, or came before anyone was promised anything
@@ -29,13 +32,20 @@ func (s *Server) lastCall(ctx context.Context, ln *listener) {
 	if !started || ctx.Err() != nil {
 		return
 	}
-	taken, err := s.takeWaiting(ln, nil) // most of them: who comes meanwhile need not wait for a second SYN to be refused
-	if err == nil {
-		s.refuse(ln, true)
-		taken, err = s.takeWaiting(ln, taken)
+	taken, err := s.takeWaiting(ln, nil, most) // most of them: who comes meanwhile need not wait for a second SYN to be refused
+	if err == nil || errors.Is(err, errMoreWait) {
+		all := 2 * most
+		if s.refuse(ln, true) {
+			all = math.MaxInt // of what waits now, and no more
+		}
+		taken, err = s.takeWaiting(ln, taken, all)
 	}
 	ln.end()
-	if err != nil {
+	switch {
+	case err == nil, errors.Is(err, net.ErrClosed): // a reload was about to close it
+	case errors.Is(err, errMoreWait):
+		s.mayLose(ln, err)
+	default:
 		s.log.Error().Err(err).Str("listen", ln.Addr().String()).Msg("cannot accept")
 	}
 	if len(taken) > 0 {
@@ -43,23 +53,24 @@ func (s *Server) lastCall(ctx context.Context, ln *listener) {
 	}
 }
 
-// takeWaiting accepts who waits at a listener, without waiting for more.
-func (s *Server) takeWaiting(ln *listener, taken []net.Conn) ([]net.Conn, error) {
+// takeWaiting accepts who waits at a listener, without waiting for more, until it has taken most clients in all: errMoreWait.
+func (s *Server) takeWaiting(ln *listener, taken []net.Conn, most int) ([]net.Conn, error) {
 	accept := func() (net.Conn, error) { return tryAccept(ln.Listener) }
 	if from := ln.looped.Load(); from != nil {
 		accept = func() (net.Conn, error) { return tryAcceptLooped(from) }
 	}
-	for range mostCalled {
+	for len(taken) < most {
 		conn, err := accept()
 		switch {
-		case errors.Is(err, syscall.EAGAIN), errors.Is(err, net.ErrClosed): // a reload was about to close it
+		case err == nil:
+			taken = append(taken, conn)
+		case errors.Is(err, syscall.EAGAIN):
 			return taken, nil
-		case err != nil:
+		default:
 			return taken, err
 		}
-		taken = append(taken, conn)
 	}
-	return taken, nil
+	return taken, errMoreWait
 }
 
 // tryAcceptLooped keeps a nil *eventloop.Conn from being a net.Conn.

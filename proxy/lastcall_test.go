@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -116,7 +117,7 @@ type visited struct {
 }
 
 // Refuse is refuser's.
-func (v *visited) Refuse(bool) error { v.visit(); return nil }
+func (v *visited) Refuse(bool) (bool, error) { v.visit(); return true, nil }
 
 // TestLastCallAfterRefuse: the last look is after nobody is let in any more.
 func TestLastCallAfterRefuse(t *testing.T) {
@@ -139,6 +140,83 @@ func TestLastCallAfterRefuse(t *testing.T) {
 	}
 	if resp := <-answer; resp != nil && resp.StatusCode != http.StatusOK {
 		t.Errorf("%s, wanted 200", resp.Status)
+	}
+}
+
+// TestLastCallOfMany: who waits when nobody is let in any more is taken, however many they are. Who lets clients in until the end is left at some point, and the log says so.
+func TestLastCallOfMany(t *testing.T) {
+	const waiting, most = 9, 2
+	for name, refuses := range map[string]bool{"refusing": true, "letting in": false} {
+		t.Run(name, func(t *testing.T) {
+			came, release := make(chan struct{}), make(chan struct{})
+			s := newFull(t, Plain, &Front{}, true, func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/slow" {
+					close(came)
+					<-release
+				}
+			})
+			var log bytes.Buffer
+			s.log = zerolog.New(&log) // nothing else writes to it now
+			inside := s.dial("127.0.0.1")
+			go say(t, inside, "/slow")
+			<-came
+			ln := s.listener()
+			if refuses {
+				s.mu.Lock()
+				ln.Listener = &visited{ln.Listener.(*net.TCPListener), func() {}}
+				s.mu.Unlock()
+			}
+			answers := make(chan bool, waiting)
+			for range waiting {
+				conn := s.dial("127.0.0.1")
+				go func() {
+					_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+					if err == nil {
+						_, err = http.ReadResponse(bufio.NewReader(conn), nil)
+					}
+					conn.Close()
+					answers <- err == nil
+				}()
+			}
+			eventually(t, "one is accepted, and waits for room", func() bool { return s.ConnectionCounts().Waited == 1 })
+			s.lastCall(t.Context(), ln, most)
+			told := strings.Contains(log.String(), "may lose connections")
+			close(release)
+			served := 0
+			for range waiting {
+				if <-answers {
+					served++
+				}
+			}
+			if want := map[bool]int{true: waiting, false: 1 + 2*most}[refuses]; served != want || told == refuses {
+				t.Errorf("%d were served, and the log told of a loss: %v; wanted %d, %v", served, told, want, !refuses)
+			}
+		})
+	}
+}
+
+// TestLastCallOfOneThatIsClosed: a listener that a reload closes in the same moment is none that something goes wrong with.
+func TestLastCallOfOneThatIsClosed(t *testing.T) {
+	for way, loops := range map[string]bool{"loops": true, "goroutines": false} {
+		t.Run(way, func(t *testing.T) {
+			s := newFull(t, Plain, &Front{}, loops, func(http.ResponseWriter, *http.Request) {})
+			var log bytes.Buffer
+			s.log = zerolog.New(&log)
+			ln := s.listener()
+			if loops { // else who accepts looks at it
+				s.mu.Lock()
+				ln.Listener = &visited{ln.Listener.(*net.TCPListener), func() { t.Error("it is told to let nobody in") }}
+				s.mu.Unlock()
+			}
+			ln.Close()
+			if from := ln.looped.Load(); from != nil {
+				from.Close()
+			}
+			s.lastCall(t.Context(), ln, mostCalled)
+			if log.Len() > 0 {
+				t.Errorf("the log says %s", log.String())
+			}
+		})
 	}
 }
 

@@ -108,18 +108,27 @@ func (r *Relisten) Discard() {
 	}
 }
 
-// refuser is a listener that can let the kernel make no more connections, or make them again, while those that it has made can still be accepted.
-type refuser interface{ Refuse(on bool) error }
+// refuser is a listener that can let the kernel make no more connections, or make them again, while those that it has made can still be accepted. done is false for
+// one that is not to.
+type refuser interface {
+	Refuse(on bool) (done bool, err error)
+}
 
-// refuse has a listener refuse, if it can.
-func (s *Server) refuse(l *listener, on bool) {
+// refuse has a listener refuse, if it can, and reports whether it does as it was told.
+func (s *Server) refuse(l *listener, on bool) bool {
 	r, ok := l.Listener.(refuser)
 	if !ok {
-		return
+		return false
 	}
-	if err := r.Refuse(on); err != nil {
-		s.log.Warn().Err(err).Str("listen", l.Addr().String()).Msg("a listener that is closed may lose connections")
+	done, err := r.Refuse(on)
+	if err != nil {
+		s.mayLose(l, err)
 	}
+	return done && err == nil
+}
+
+func (s *Server) mayLose(l *listener, err error) {
+	s.log.Warn().Err(err).Str("listen", l.Addr().String()).Msg("a listener that is closed may lose connections")
 }
 
 // beginRetire retires a listener that accepts. s.mu is held.

@@ -205,7 +205,7 @@ func (s *Server) Shutdown(ctx context.Context) (cut int) {
 	listeners := slices.Concat(s.listeners, s.retiring)
 	s.mu.Unlock()
 	for _, ln := range listeners {
-		s.lastCall(ctx, ln)
+		s.lastCall(ctx, ln, mostCalled)
 	}
 	s.closeIdle()
 	s.goAway()

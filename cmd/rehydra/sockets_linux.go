@@ -16,10 +16,10 @@ const (
 
 // Refuse lets the kernel make no new connections for the socket, while those that it has made or is making can still be accepted: a packet filter drops each SYN.
 // Closing the socket at once would reset connections that nobody has accepted yet. Off, new connections are made again. A socket that systemd opened is left as it
-// is: systemd keeps it, and what waits there is for the next who accepts.
-func (l *socket) Refuse(on bool) error {
+// is, and done is false: systemd keeps it, and what waits there is for the next who accepts.
+func (l *socket) Refuse(on bool) (done bool, err error) {
 	if l.kept {
-		return nil
+		return false, nil
 	}
 	filter := []unix.SockFilter{ // of a TCP socket, it sees the packet from the TCP header on
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flagsAt},
@@ -30,7 +30,7 @@ func (l *socket) Refuse(on bool) error {
 	}
 	raw, err := l.SyscallConn()
 	if err != nil {
-		return err
+		return false, err
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
@@ -43,5 +43,5 @@ func (l *socket) Refuse(on bool) error {
 	if err == nil && failed != nil {
 		err = fmt.Errorf("cannot have %s refuse new connections (%v): %w", l.Addr(), on, os.NewSyscallError("setsockopt", failed))
 	}
-	return err
+	return err == nil, err
 }
