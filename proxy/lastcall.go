@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"syscall"
+	"time"
 
 	"rehydra/proxy/eventloop"
 )
@@ -13,6 +14,12 @@ import (
 // mostCalled bounds how many clients a drain takes from one listener while new ones still get connections there. It is what Linux lets wait unless it is told otherwise
 // (net.core.somaxconn).
 const mostCalled = 4096
+
+// A drain that finds no descriptor free for who waits closes idle connections and tries again, for a tenth of a second.
+const (
+	descriptorTries = 20
+	descriptorPause = 5 * time.Millisecond
+)
 
 var errMoreWait = errors.New("clients come as fast as they are accepted")
 
@@ -59,13 +66,17 @@ func (s *Server) takeWaiting(ln *listener, taken []net.Conn, most int) ([]net.Co
 	if from := ln.looped.Load(); from != nil {
 		accept = func() (net.Conn, error) { return tryAcceptLooped(from) }
 	}
-	for len(taken) < most {
+	for tries := 0; len(taken) < most; {
 		conn, err := accept()
 		switch {
 		case err == nil:
 			taken = append(taken, conn)
 		case errors.Is(err, syscall.EAGAIN):
 			return taken, nil
+		case tries < descriptorTries && (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)):
+			tries++
+			s.closeIdle()               // which the drain does anyway
+			time.Sleep(descriptorPause) // who serves them has to see that
 		default:
 			return taken, err
 		}

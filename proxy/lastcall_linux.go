@@ -33,8 +33,14 @@ func acceptNext(raw syscall.RawConn) (net.Conn, error) {
 	took := -1
 	var failed error
 	err := raw.Control(func(fd uintptr) {
+		// FileConn needs a descriptor more for a moment: a client that is accepted while there is no other would be lost.
+		spare, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			failed = os.NewSyscallError("fcntl", err)
+			return
+		}
+		defer func() { _ = unix.Close(spare) }() // nothing was written to it
 		for {
-			var err error
 			took, _, err = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 			if !errors.Is(err, syscall.EINTR) && !errors.Is(err, syscall.ECONNABORTED) { // that one has left already
 				failed = os.NewSyscallError("accept4", err)

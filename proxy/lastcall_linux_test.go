@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"bufio"
 	"errors"
 	"net"
 	"net/http"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestLastCallOfThoseWhoLeft: clients that reset their connections while they wait are none, and end nothing.
@@ -95,4 +98,61 @@ func TestClientWithoutAddress(t *testing.T) {
 	if c := newClient(nowhere{near}, &s.readers); c.addr != "" || c.peer.IsValid() {
 		t.Errorf("it is from %q, %v", c.addr, c.peer)
 	}
+}
+
+// TestLastCallWithoutDescriptors: where none is left, idle connections give theirs to who waits.
+func TestLastCallWithoutDescriptors(t *testing.T) {
+	for way, loops := range map[string]bool{"loops": true, "goroutines": false} {
+		t.Run(way, func(t *testing.T) {
+			const idle, waiting = 9, 3
+			s := newFullOf(t, idle, Plain, &Front{}, loops, func(http.ResponseWriter, *http.Request) {})
+			for range idle {
+				conn := s.dial("127.0.0.1")
+				ask(t, conn, bufio.NewReader(conn), "/")
+			}
+			var conns []net.Conn
+			for range 1 + waiting { // the first is accepted, and waits for room
+				conns = append(conns, s.dial("127.0.0.1"))
+			}
+			eventually(t, "one waits", func() bool { return s.ConnectionCounts().Waited == 1 })
+			restore := exhaust(t)
+			ln := s.listener()
+			over := make(chan int)
+			go func() { over <- s.Shutdown(t.Context()) }()
+			<-ln.retired
+			restore()
+			for _, conn := range conns {
+				if resp := say(t, conn, "/"); resp != nil && resp.StatusCode != http.StatusOK {
+					t.Errorf("%s, wanted 200", resp.Status)
+				}
+			}
+			if cut := <-over; cut != 0 {
+				t.Errorf("%d were cut", cut)
+			}
+		})
+	}
+}
+
+// exhaust leaves the process no descriptor, until the test or the function that it returns ends that.
+func exhaust(t *testing.T) (restore func()) {
+	t.Helper()
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	restore = func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &was); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(restore)
+	free, err := unix.Dup(0) // the lowest that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(free)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free), Max: was.Max}); err != nil {
+		t.Fatal(err)
+	}
+	return restore
 }

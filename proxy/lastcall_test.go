@@ -22,6 +22,12 @@ import (
 // newFull starts a server that has room for one client, by event loops or by goroutines.
 func newFull(t *testing.T, kind Kind, front *Front, loops bool, answer http.HandlerFunc) *rig {
 	t.Helper()
+	return newFullOf(t, 1, kind, front, loops, answer)
+}
+
+// newFullOf is newFull with room for some.
+func newFullOf(t *testing.T, room int, kind Kind, front *Front, loops bool, answer http.HandlerFunc) *rig {
+	t.Helper()
 	backend := httptest.NewServer(answer)
 	t.Cleanup(backend.Close)
 	table, err := upstream.NewTable([]upstream.Config{{Name: "shop", Backends: []upstream.BackendConfig{
@@ -34,7 +40,7 @@ func newFull(t *testing.T, kind Kind, front *Front, loops bool, answer http.Hand
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: patience, HeaderBytes: 64 << 10, HeaderCount: 100, Connections: 1}
+	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: patience, HeaderBytes: 64 << 10, HeaderCount: 100, Connections: room}
 	s := NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
 	if loops {
 		OwnLoops(t, s)
