@@ -31,8 +31,15 @@ type Front struct {
 	Challenge func(host, path string) (answer []byte, ok bool)
 }
 
-// SetFront replaces the front for connections that are accepted from now on.
-func (s *Server) SetFront(f *Front) { s.front.Store(f) }
+// SetFront replaces the front for connections that are accepted from now on. While the server drains, TLS offers HTTP/2 to nobody who speaks HTTP/1.1 too.
+func (s *Server) SetFront(f *Front) {
+	if f.TLS != nil {
+		own := *f
+		own.TLS = tlsfront.Leaving(f.TLS, s.draining.Load)
+		f = &own
+	}
+	s.front.Store(f)
+}
 
 // Front returns the front in force. It must not be changed.
 func (s *Server) Front() *Front { return s.front.Load() }

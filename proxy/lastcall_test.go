@@ -45,6 +45,9 @@ func newFullOf(t *testing.T, room int, kind Kind, front *Front, loops bool, answ
 	if loops {
 		OwnLoops(t, s)
 	}
+	if err := s.SpeakHTTP2(10); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.listen(kind, []string{"127.0.0.1:0"}); err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +116,56 @@ func TestLastCall(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestLastCallWithHTTP2: who is accepted by a drain speaks HTTP/1.1, unless it cannot: by HTTP/2 it would be sent away before its request.
+func TestLastCallWithHTTP2(t *testing.T) {
+	for way, loops := range map[string]bool{"loops": true, "goroutines": false} {
+		t.Run(way, func(t *testing.T) {
+			front, config := tlsFront(t)
+			front.TLS.NextProtos = []string{"h2", "http/1.1"}
+			came, release := make(chan struct{}), make(chan struct{})
+			s := newFull(t, TLS, front, loops, func(_ http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/slow" {
+					close(came)
+					<-release
+				}
+			})
+			type outcome struct {
+				resp     *http.Response
+				protocol string
+			}
+			answers := make(chan outcome)
+			client := func(target string, offers ...string) {
+				config := config.Clone()
+				config.NextProtos = offers
+				conn := tls.Client(s.dial("127.0.0.1"), config)
+				go func() {
+					resp := say(t, conn, target)
+					answers <- outcome{resp, conn.ConnectionState().NegotiatedProtocol}
+				}()
+			}
+			client("/slow", "http/1.1")
+			<-came
+			const waiting = 5
+			for range waiting {
+				client("/", "h2", "http/1.1")
+			}
+			ln := s.listener()
+			over := make(chan int)
+			go func() { over <- s.Shutdown(t.Context()) }()
+			<-ln.retired
+			close(release)
+			for range waiting + 1 {
+				if got := <-answers; got.resp == nil || got.resp.StatusCode != http.StatusOK || got.protocol != "http/1.1" {
+					t.Errorf("%v by %q, wanted 200 by HTTP/1.1", got.resp, got.protocol)
+				}
+			}
+			if cut := <-over; cut != 0 {
+				t.Errorf("%d were cut", cut)
+			}
+		})
 	}
 }
 

@@ -146,6 +146,43 @@ func TestVersionsAndProtocols(t *testing.T) {
 	}
 }
 
+// TestLeaving: a server that leaves speaks HTTP/2 with those alone who speak nothing else, and knows everybody's session all the same.
+func TestLeaving(t *testing.T) {
+	authority := harness.NewAuthority(t)
+	certificates := load(t, authority.Issue(t, harness.Wanted{Names: []string{"shop.test"}}))
+	both, h1, h2 := []string{"h2", "http/1.1"}, []string{"http/1.1"}, []string{"h2"}
+	for _, test := range []struct {
+		name          string
+		spoken, asked []string
+		before, after string // what is chosen before the server leaves, and while it does
+	}{
+		{"both", both, both, "h2", "http/1.1"},
+		{"HTTP/2 alone", both, h2, "h2", "h2"},
+		{"HTTP/1.1 alone", both, h1, "http/1.1", "http/1.1"},
+		{"nothing", both, nil, "", ""},
+		{"both, of one who speaks HTTP/2 alone", h2, both, "h2", "h2"},
+		{"both, of one who speaks HTTP/1.1 alone", h1, both, "http/1.1", "http/1.1"},
+	} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(test.name+" in "+tls.VersionName(version), func(t *testing.T) {
+				leaves := false
+				config := tlsfront.Leaving(tlsfront.Config{Certificates: certificates, MinVersion: tls.VersionTLS12, Protocols: test.spoken}.TLS(), func() bool { return leaves })
+				client := &tls.Config{ServerName: "shop.test", RootCAs: authority.Pool(), NextProtos: test.asked, MaxVersion: version, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+				for i, want := range []string{test.before, test.after} {
+					leaves = i == 1
+					state, _, clientErr, serverErr := shake(t, config, client)
+					if clientErr != nil || serverErr != nil || state.NegotiatedProtocol != want {
+						t.Errorf("leaves: %v; got %q, %v and %v, wanted %q", leaves, state.NegotiatedProtocol, clientErr, serverErr, want)
+					}
+					if leaves && !state.DidResume {
+						t.Error("the session is not known any more")
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestClientCertificates(t *testing.T) {
 	authority, stranger := harness.NewAuthority(t), harness.NewAuthority(t)
 	certificates := load(t, authority.Issue(t, harness.Wanted{Names: []string{"shop.test"}}))
