@@ -106,7 +106,8 @@ func (g *Group) park(tick *time.Ticker, seen []uint64) {
 	if g.look(seen) || g.closed.Load() {
 		return // that came before anybody could know that nobody looks
 	}
-	g.spare.trim()
+	g.spare.trim() // those that were there at the last trim, and counts
+	g.spare.trim() // all the others
 	tick.Stop()
 	<-g.unpark
 	tick.Reset(stuck)

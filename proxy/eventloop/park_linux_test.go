@@ -84,6 +84,36 @@ func TestIdleGroupParks(t *testing.T) {
 	}
 }
 
+// TestParkedGroupKeepsNoWorker: a job that no loop runs ends while nobody looks, as that of a request whose client has gone does.
+func TestParkedGroupKeepsNoWorker(t *testing.T) {
+	g := newGroup(t, 1)
+	for range 2 {
+		soon(t, "it does not park", g.parked.Load)
+		over := make(chan struct{})
+		g.Go(func(*Worker) { close(over) })
+		within(t, "the job does not end", over)
+		soon(t, "it does not park again", g.parked.Load)
+		soon(t, "workers are kept", func() bool { return spares(g) == 0 })
+	}
+}
+
+// TestLastTrimTakesAll: a worker that came since the last trim, before watch parked, is not kept either.
+func TestLastTrimTakesAll(t *testing.T) {
+	g := &Group{unpark: make(chan struct{}, 1)}
+	g.spare.put(newWorker(g))
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(stuck)
+		defer tick.Stop()
+		g.park(tick, nil)
+	}()
+	soon(t, "it does not park", g.parked.Load)
+	soon(t, "a worker is kept", func() bool { return spares(g) == 0 })
+	g.unpark <- struct{}{}
+	<-over
+}
+
 // rest lets a job rest on a connection that is silent.
 func rest(t testing.TB, c *Conn, j Job) {
 	t.Helper()

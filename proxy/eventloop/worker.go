@@ -74,7 +74,9 @@ func (w *Worker) run() {
 		case !ok:
 			return // its job panicked, and the panic has passed by here
 		case s == nil:
-			w.group.spare.put(w)
+			g := w.group
+			g.spare.put(w)
+			g.stir() // after: watch lets it go, if nothing else needs it
 			return
 		case s.arm(waiter{worker: w}):
 			return
