@@ -78,9 +78,17 @@ func (ph phase) play(t *testing.T, p *harness.Proxy) *net.TCPConn {
 func settle(t *testing.T, p *harness.Proxy, after string, descriptorsBefore int, goroutinesBefore float64) {
 	t.Helper()
 	began := time.Now()
+	var goroutines float64
+	var files int
+	defer func() {
+		if t.Failed() {
+			t.Logf("%v goroutines, wanted at most %v; %d descriptors, wanted at most %d", goroutines, goroutinesBefore, files, descriptorsBefore)
+		}
+	}()
 	harness.Eventually(t, "descriptors and goroutines are back after "+after, func() bool {
 		// The metrics are asked for on a connection, which is one of them.
-		return p.Metric(t, "rehydra_goroutines") <= goroutinesBefore && descriptors(t, p) <= descriptorsBefore
+		goroutines, files = p.Metric(t, "rehydra_goroutines"), descriptors(t, p)
+		return goroutines <= goroutinesBefore && files <= descriptorsBefore
 	})
 	t.Logf("%s: back after %v", after, time.Since(began).Round(time.Millisecond))
 }
