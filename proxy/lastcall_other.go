@@ -9,6 +9,3 @@ import (
 
 // tryAccept finds nobody: this is for Linux alone, and elsewhere a client that waits to be accepted when the listener closes is lost.
 func tryAccept(net.Listener) (net.Conn, error) { return nil, syscall.EAGAIN }
-
-// unread knows of nothing, see tryAccept.
-func unread(net.Conn) bool { return false }
