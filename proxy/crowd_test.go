@@ -81,21 +81,7 @@ func TestReclaimNobodyWhoSpeaks(t *testing.T) {
 		for _, sent := range []string{"", "P"} {
 			t.Run(name+" "+sent, func(t *testing.T) {
 				s := NewServer(Limits{Connections: 10}, &Routing{Table: table}, nil, zerolog.Nop())
-				ln, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer ln.Close()
-				far, err := net.Dial("tcp", ln.Addr().String())
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer far.Close()
-				near, err := ln.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer near.Close()
+				near, far := Connected(t)
 				if _, err := io.WriteString(far, sent); err != nil {
 					t.Fatal(err)
 				}

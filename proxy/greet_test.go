@@ -53,7 +53,23 @@ func newRig(t *testing.T, kind Kind, front *Front) *rig {
 // newRigOf is newRig with an idle time for clients and a backend.
 func newRigOf(t *testing.T, kind Kind, front *Front, idle time.Duration, answer http.HandlerFunc) *rig {
 	t.Helper()
-	backend := httptest.NewServer(answer)
+	return rigSpec{kind: kind, front: front, idle: idle, answer: answer, loops: true}.start(t)
+}
+
+// rigSpec is what a server of a test is to be.
+type rigSpec struct {
+	kind   Kind
+	front  *Front
+	idle   time.Duration    // KeepAliveTimeout
+	answer http.HandlerFunc // the backend's
+	room   int              // for clients; 0: for any number
+	loops  bool             // event loops serve them; else goroutines do
+	http2  bool
+}
+
+func (r rigSpec) start(t *testing.T) *rig {
+	t.Helper()
+	backend := httptest.NewServer(r.answer)
 	t.Cleanup(backend.Close)
 	address := strings.TrimPrefix(backend.URL, "http://")
 	table, err := upstream.NewTable([]upstream.Config{{Name: "shop", Backends: []upstream.BackendConfig{{Route: "node1", Address: address}}}}, nil, zerolog.Nop())
@@ -65,13 +81,20 @@ func newRigOf(t *testing.T, kind Kind, front *Front, idle time.Duration, answer 
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: idle, HeaderBytes: 64 << 10, HeaderCount: 100}
+	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: r.idle, HeaderBytes: 64 << 10, HeaderCount: 100, Connections: r.room}
 	s := NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
-	OwnLoops(t, s)
-	if err := s.listen(kind, []string{"127.0.0.1:0"}); err != nil {
+	if r.loops {
+		OwnLoops(t, s)
+	}
+	if r.http2 {
+		if err := s.SpeakHTTP2(10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.listen(r.kind, []string{"127.0.0.1:0"}); err != nil {
 		t.Fatal(err)
 	}
-	s.SetFront(front)
+	s.SetFront(r.front)
 	s.Start()
 	t.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())

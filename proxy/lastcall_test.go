@@ -3,19 +3,16 @@ package proxy
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
 
-	"rehydra/jvmroute"
 	"rehydra/proxy/upstream"
 )
 
@@ -28,37 +25,7 @@ func newFull(t *testing.T, kind Kind, front *Front, loops bool, answer http.Hand
 // newFullOf is newFull with room for some.
 func newFullOf(t *testing.T, room int, kind Kind, front *Front, loops bool, answer http.HandlerFunc) *rig {
 	t.Helper()
-	backend := httptest.NewServer(answer)
-	t.Cleanup(backend.Close)
-	table, err := upstream.NewTable([]upstream.Config{{Name: "shop", Backends: []upstream.BackendConfig{
-		{Route: "node1", Address: strings.TrimPrefix(backend.URL, "http://")}}}}, nil, zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(table.Close)
-	finder, err := jvmroute.NewFinder("JSESSIONID", "jsessionid")
-	if err != nil {
-		t.Fatal(err)
-	}
-	limits := Limits{HeaderTimeout: patience, BodyTimeout: patience, KeepAliveTimeout: patience, HeaderBytes: 64 << 10, HeaderCount: 100, Connections: room}
-	s := NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
-	if loops {
-		OwnLoops(t, s)
-	}
-	if err := s.SpeakHTTP2(10); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.listen(kind, []string{"127.0.0.1:0"}); err != nil {
-		t.Fatal(err)
-	}
-	s.SetFront(front)
-	s.Start()
-	t.Cleanup(func() {
-		ended, cancel := context.WithCancel(context.Background())
-		cancel()
-		s.Shutdown(ended)
-	})
-	return &rig{s, t}
+	return rigSpec{kind: kind, front: front, idle: patience, answer: answer, room: room, loops: loops, http2: true}.start(t)
 }
 
 // listener is the server's.
@@ -358,21 +325,7 @@ func TestCloseIdle(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := newRig(t, Plain, &Front{})
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ln.Close()
-			far, err := net.Dial("tcp", ln.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer far.Close()
-			near, err := ln.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer near.Close()
+			near, far := Connected(t)
 			if _, err := io.WriteString(far, tc.sent); err != nil {
 				t.Fatal(err)
 			}

@@ -7,26 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"rehydra/proxy"
 	"rehydra/proxy/upstream"
 )
-
-// connected returns the two ends of a connection.
-func connected(t *testing.T) (near, far net.Conn) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	if near, err = net.Dial("tcp", ln.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	if far, err = ln.Accept(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { near.Close(); far.Close() })
-	return near, far
-}
 
 // fill writes until nothing is taken for 50 ms.
 func fill(t *testing.T, conn net.Conn) {
@@ -42,7 +25,7 @@ func fill(t *testing.T, conn net.Conn) {
 }
 
 func TestStallOfOneThatTakesNothing(t *testing.T) {
-	near, _ := connected(t)
+	near, _ := proxy.Connected(t)
 	fill(t, near)
 	var s upstream.Stall
 	for n, want := range []bool{false, true, true} {
@@ -56,7 +39,7 @@ func TestStallOfOneThatTakesNothing(t *testing.T) {
 }
 
 func TestStallOfOneThatReadsSlowly(t *testing.T) {
-	near, far := connected(t)
+	near, far := proxy.Connected(t)
 	// Buffers of a fixed size: one that grows while it is read could take all that the writer's kernel holds.
 	if err := errors.Join(near.(*net.TCPConn).SetWriteBuffer(512<<10), far.(*net.TCPConn).SetReadBuffer(64<<10)); err != nil {
 		t.Fatal(err)
@@ -85,7 +68,7 @@ func TestStallOfOneThatReadsSlowly(t *testing.T) {
 
 // TestStallWithNothingOnItsWay: who waits for an answer to a request that has arrived does not wait twice.
 func TestStallWithNothingOnItsWay(t *testing.T) {
-	near, far := connected(t)
+	near, far := proxy.Connected(t)
 	if _, err := io.WriteString(near, "request"); err != nil {
 		t.Fatal(err)
 	}
