@@ -30,6 +30,7 @@ type client struct {
 	early  bool                 // it was told to go, and counts for nothing any more but as one that leaves; guarded as room
 	conn   net.Conn             // what HTTP is spoken on: raw, or TLS over it
 	tls    *tls.ConnectionState // nil: there is no TLS
+	listed bool                 // it was listed in resting; guarded as room
 	// tlsFields tell a backend of TLS; nil without it.
 	tlsFields []byte
 

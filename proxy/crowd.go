@@ -3,13 +3,11 @@ package proxy
 import (
 	"io"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"rehydra/proxy/eventloop"
-	"rehydra/proxy/upstream"
 )
 
 // crowd bounds how many clients are connected, in all and from one address.
@@ -115,32 +113,6 @@ func (s *Server) reclaimDescriptor() bool {
 		}
 	}
 	return s.end(s.oldest(stateQuiet))
-}
-
-// oldest returns the connection in one of these states that has waited for longest, if one has for a while. It is called with mu held.
-func (s *Server) oldest(states ...int32) (oldest *client) {
-	now := time.Now()
-	before := now.Add(-reclaimable).UnixNano()
-	looks := 0
-	for c := range s.clients {
-		state := c.state.Load() // before used, which is of this rest then or of a later one
-		used := c.used.Load()
-		if used >= before || !slices.Contains(states, state) {
-			continue
-		}
-		if state == stateQuiet {
-			if looks == mostLooks {
-				continue
-			}
-			looks++
-			if held, _ := upstream.Unsent(c.raw); held > 0 {
-				c.used.Store(now.UnixNano()) // not to be asked about again at once
-				continue
-			}
-		}
-		oldest, before = c, used
-	}
-	return oldest
 }
 
 // end dismisses c, if there is one, and reports whether it did. It is called with mu held.

@@ -70,6 +70,7 @@ type Server struct {
 	clients   map[*client]struct{}
 	streams   map[*client]struct{} // requests of HTTP/2 connections
 	crowd     crowd
+	resting   resting
 	draining  atomic.Bool  // no connection gets more than the request that it is in, or about to send
 	closing   atomic.Bool  // idle connections are closed, and no new ones made
 	late      atomic.Int64 // clients that a drain accepted and had no time to serve
@@ -190,6 +191,7 @@ func (s *Server) remove(c *client) (room bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.clients, c)
+	s.resting.forget(c)
 	if c.early {
 		s.crowd.leaving--
 	}
