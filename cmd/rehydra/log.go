@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 )
@@ -90,10 +91,7 @@ func openLogOutput(path string) (*os.File, error) {
 }
 
 // isTerminal reports whether a person may be looking.
-func isTerminal(file *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(file.Fd()), unix.TCGETS)
-	return err == nil
-}
+func isTerminal(file *os.File) bool { return isatty.IsTerminal(file.Fd()) }
 
 // The times of a LogWriter.
 const (
