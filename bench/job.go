@@ -80,7 +80,7 @@ func (p *plan) suiteJobs(suite string) ([]job, error) {
 				&rehydra{binary: p.binary, copies: 2, save: "sync"}, &rehydra{binary: p.binary, copies: 2, save: "async"},
 			}, "")
 			if w.Session == sessionPull {
-				j.rounds = min(6, p.rounds)
+				j.rounds = min(8, p.rounds)
 			}
 			jobs = append(jobs, j)
 		}
@@ -129,7 +129,7 @@ func (p *plan) peersJobs() ([]job, error) {
 		case len(w.Hold) > 0:
 			j.rounds = 1
 		case w.Tomcat:
-			j.rounds = min(6, p.rounds) // the proxies' share is small there
+			j.rounds = min(8, p.rounds) // the proxies' share is small there
 		}
 		jobs = append(jobs, j)
 	}

@@ -33,8 +33,8 @@ func parsePlan(args []string) (*plan, error) {
 	p := &plan{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "the essentials in three minutes; the figures are rough")
-	flags.IntVar(&p.rounds, "rounds", 9, "rounds of each peer")
-	flags.DurationVar(&p.round, "time", 900*time.Millisecond, "measured time of a round")
+	flags.IntVar(&p.rounds, "rounds", 13, "rounds of each peer")
+	flags.DurationVar(&p.round, "time", 600*time.Millisecond, "measured time of a round")
 	flags.DurationVar(&p.warm, "warm", 300*time.Millisecond, "load before the measured time of each round")
 	flags.Float64Var(&p.rate, "rate", 0, "requests a second of rate-1k; 0: 15,000, or six tenths of what the slowest of haproxy, nginx and rehydra reach")
 	flags.StringVar(&p.out, "out", "bench/results", "folder of the results")
