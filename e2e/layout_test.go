@@ -54,6 +54,7 @@ var libraries = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd"},
 	"github.com/coreos/go-systemd/v22":    {"cmd"},
 	"github.com/prometheus/client_golang": {"cmd", "proxy"},
+	"github.com/mattn/go-isatty":          {"cmd"},
 	"github.com/rs/zerolog":               {"cmd", "proxy", "sessiontier"},
 	"golang.org/x/sync":                   {"proxy", "sessiontier"},
 	"golang.org/x/sys":                    {"cmd", "proxy", "bench"},
