@@ -38,7 +38,7 @@ const (
 	// used a moment ago is likely to be used, and a client may be sending on it.
 	reclaimable = time.Second
 	// mostLeaving bounds the HTTP/2 connections that were told to go, and hold no place until they have gone: for a second or a few, or as long as a
-	// request that was on its way.
+	// request that was on its way, until its client has the answer.
 	mostLeaving = 64
 	// leavingTime is how long one that was told to go, and has no request, takes for it, and a little more.
 	leavingTime = 2 * time.Second
@@ -90,8 +90,7 @@ func (w *crowd) vacate() {
 //
 // One that speaks HTTP/2 is told to go, since its client may have sent a request by now, and must know whether that was looked at. Its place is another's at once:
 // waiting until it has gone would let in one new client a second beside many that do not listen. Where mostLeaving are on their way out, it is waited for. One whose client
-// has not taken all of its last answer is as good as in use: a second after it was told the connection is closed, and what the kernel holds then is lost if the client
-// sends anything, as one that reads does.
+// has not taken all of its last answer is as good as in use: it goes when the client has it.
 func (s *Server) reclaim() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

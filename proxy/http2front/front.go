@@ -18,7 +18,7 @@ type Config struct {
 	MaxStreams   int           // requests of one connection that may be under way at once
 	HeaderBytes  int           // of a request's header list, before compression; what is a little longer is still handed on
 	IdleTimeout  time.Duration // how long a connection without a request is kept
-	StallTimeout time.Duration // how long a client may take nothing of an answer that is there for it
+	StallTimeout time.Duration // how long a client may take nothing of an answer that is there for it, also when its connection goes
 	Log          zerolog.Logger
 }
 
@@ -99,20 +99,20 @@ func (k *Connection) Serve(answer func(*Stream)) {
 	f := k.front
 	c := &connection{front: f, answer: answer, quiet: make(chan struct{})}
 	f.server.ServeConn(k.conn, &http2.ServeConnOpts{BaseConfig: f.base, Handler: c})
-	k.guard.end()
+	k.guard.end(f.config.StallTimeout)
 	c.finish()
 }
 
 // Leave tells the client that its connection takes no new requests (GOAWAY): one that is on its way is answered if it comes before that is said, or else the client knows by
-// the last stream's number that nobody has looked at it. The connection is closed when the requests that it has have ended, a second later or when the client does so. A client
-// without a request that is amid a frame when that is to be said, and two seconds later still, is not told: its connection is closed. Leave does not wait for any of that. It
-// returns false where the client has not begun to speak HTTP/2 yet, which then cannot be told anything.
+// the last stream's number that nobody has looked at it. The connection is closed when the requests that it has have ended, a second later or when the client does so, or later
+// when the client has taken what the kernel holds of their answers (see linger). A client without a request that is amid a frame when that is to be said, and two seconds later
+// still, is not told: its connection is closed. Leave does not wait for any of that. It returns false where the client has not begun to speak HTTP/2 yet, which then cannot be told anything.
 func (k *Connection) Leave() bool { return k.guard.part() }
 
 // Spoken reports whether the client has begun to speak HTTP/2, and so can be told to go.
 func (k *Connection) Spoken() bool { return k.guard.parting.spoken.Load() }
 
-// Drain tells every client that its connection takes no new requests (GOAWAY). Each is closed when the requests that it has have ended.
+// Drain tells every client that its connection takes no new requests (GOAWAY). Each is closed when the requests that it has have ended, as with Leave.
 func (f *Front) Drain() {
 	f.drains.Store(true)
 	ended, cancel := context.WithCancel(context.Background())

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"rehydra/proxy/upstream"
 )
 
 // guard is a connection whose reads and writes can be waited for: x/net reads and writes in goroutines of its own, which are not over when
@@ -18,12 +20,15 @@ import (
 type guard struct {
 	net.Conn
 
-	mu     sync.Mutex
-	closed bool
-	first  func() // called at the first read or write, before which x/net has entered the connection in its list; nil afterwards
-	using  sync.WaitGroup
+	mu      sync.Mutex
+	closed  bool
+	lingers bool   // x/net has closed it, and end is to see to what the client has not got
+	first   func() // called at the first read or write, before which x/net has entered the connection in its list; nil afterwards
+	reading sync.WaitGroup
+	writing sync.WaitGroup
 
 	parting  parting
+	farewell farewells
 	busy     func(bool)  // see Front.Begin; may be nil
 	prefaced bool        // for turn
 	open     atomic.Bool // a stream is
@@ -33,13 +38,14 @@ type guard struct {
 // restOfFrame is how long a client that is to be told to go may take for the rest of the frame that it is in, while it has no open stream.
 const restOfFrame = 2 * time.Second
 
-func (g *guard) enter() bool {
+// enter begins a use of one kind, unless the connection is closed.
+func (g *guard) enter(using *sync.WaitGroup) bool {
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
 		return false
 	}
-	g.using.Add(1)
+	using.Add(1)
 	first := g.first
 	g.first = nil
 	g.mu.Unlock()
@@ -51,10 +57,10 @@ func (g *guard) enter() bool {
 
 // Read is net.Conn's.
 func (g *guard) Read(b []byte) (int, error) {
-	if !g.enter() {
+	if !g.enter(&g.reading) {
 		return 0, net.ErrClosed
 	}
-	defer g.using.Done()
+	defer g.reading.Done()
 	for {
 		if n := g.parting.take(b); n > 0 {
 			return n, nil
@@ -81,7 +87,9 @@ func (g *guard) readOn() bool {
 		}
 		until = time.Now().Add(restOfFrame)
 	}
-	return g.SetReadDeadline(until) == nil
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.closed && g.SetReadDeadline(until) == nil
 }
 
 // part makes the connection go, as Connection.Leave says.
@@ -90,9 +98,14 @@ func (g *guard) part() bool {
 		return false
 	}
 	if !g.parting.asked.Swap(true) {
-		_ = g.SetReadDeadline(time.Unix(1, 0)) // in the past: who waits for the client looks. It fails where the connection is closed
+		g.rouse()
 	}
 	return true
+}
+
+// rouse lets go on who waits for the client.
+func (g *guard) rouse() {
+	_ = g.SetReadDeadline(time.Unix(1, 0)) // in the past. It fails where the connection is closed, and nobody waits
 }
 
 // turn is what x/net tells of a connection: http.StateActive at its first open stream, and http.StateIdle when there is none any more. It does
@@ -116,23 +129,44 @@ func (g *guard) tell(busy bool) {
 }
 
 func (g *guard) Write(p []byte) (int, error) {
-	if !g.enter() {
+	if !g.enter(&g.writing) {
 		return 0, net.ErrClosed
 	}
-	defer g.using.Done()
-	return g.Conn.Write(p)
+	defer g.writing.Done()
+	n, err := g.Conn.Write(p)
+	g.farewell.passed(p[:n], err)
+	return n, err
 }
 
 // SetWriteDeadline does nothing: x/net lifts the deadline of what came before it, and the connection sets its own.
 func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 
-// end closes the connection and returns when nobody uses it any more.
-func (g *guard) end() {
+// Close is what x/net calls when it has nothing more to say, or cannot. For x/net that is the end. Where the connection goes in good order, and the kernel still holds what
+// the client is to get, it is closed by end.
+func (g *guard) Close() error {
+	if held, _ := upstream.Unsent(g.Conn); held == 0 || !g.farewell.well.Load() {
+		return g.Conn.Close()
+	}
+	g.mu.Lock()
+	g.closed, g.lingers = true, true
+	g.mu.Unlock()
+	g.rouse() // who reads for x/net is not to take what linger reads
+	return nil
+}
+
+// end closes the connection, and returns when nobody uses it any more. A client that has not got all that was said has limit for each piece of it.
+func (g *guard) end(limit time.Duration) {
 	g.mu.Lock()
 	g.closed = true
+	lingers := g.lingers
 	g.mu.Unlock()
-	_ = g.Close() // its last word was said
-	g.using.Wait()
+	if lingers {
+		g.reading.Wait()
+		g.linger(limit)
+	}
+	_ = g.Conn.Close() // its last word was said
+	g.reading.Wait()
+	g.writing.Wait()
 }
 
 // secureGuard is a guard that x/net can ask for the state of TLS, which it is particular about (RFC 9113, section 9.2).

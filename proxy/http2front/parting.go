@@ -45,6 +45,9 @@ type position struct {
 	have  int  // bytes of the head
 	rest  int  // bytes to the end of the frame whose head there was, or of the preface
 	block bool // fields go on in the next frame, and nothing else may come before it (RFC 9113, section 6.10)
+
+	gone bool   // there was a GOAWAY
+	code uint32 // its last four bytes: the error, where the client is told nothing more of it (section 6.8)
 }
 
 // between reports whether a frame may begin here.
@@ -55,6 +58,9 @@ func (p *position) move(b []byte) (head bool) {
 	for len(b) > 0 {
 		if p.rest > 0 {
 			n := min(p.rest, len(b))
+			if http2.FrameType(p.head[3]) == http2.FrameGoAway {
+				p.keep(b[:n])
+			}
 			p.rest, b = p.rest-n, b[n:]
 			continue
 		}
@@ -70,4 +76,12 @@ func (p *position) move(b []byte) (head bool) {
 		}
 	}
 	return head
+}
+
+// keep notes what is in a GOAWAY.
+func (p *position) keep(b []byte) {
+	p.gone = true
+	for _, c := range b {
+		p.code = p.code<<8 | uint32(c)
+	}
 }
