@@ -27,21 +27,34 @@ type crowded struct {
 	*Server
 	t      *testing.T
 	config *tls.Config
-	goOn   chan struct{} // ends the requests of /slow
+	goOn   chan struct{} // ends the requests of /slow, and begins the answers to /late
 }
 
 // newCrowded makes one. each is how many may come from one address, if that is limited.
 func newCrowded(t *testing.T, most int, loops bool, each ...int) *crowded {
 	t.Helper()
+	return newCrowdedWith(t, loops, func(limits *Limits) {
+		limits.Connections = most
+		if len(each) > 0 {
+			limits.ConnectionsEach = each[0]
+		}
+	})
+}
+
+// newCrowdedWith makes one with other limits.
+func newCrowdedWith(t *testing.T, loops bool, change func(*Limits)) *crowded {
+	t.Helper()
 	w := &crowded{t: t, goOn: make(chan struct{})}
 	backend := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/slow":
+		case "/slow", "/late":
 			select {
 			case <-w.goOn:
 			case <-r.Context().Done(): // a test that failed
 			}
-		case "/large":
+		}
+		switch r.URL.Path {
+		case "/large", "/late":
 			_, _ = rw.Write(make([]byte, largeBody))
 		}
 	}))
@@ -57,10 +70,8 @@ func newCrowded(t *testing.T, most int, loops bool, each ...int) *crowded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits := Limits{HeaderTimeout: time.Hour, BodyTimeout: time.Hour, KeepAliveTimeout: time.Hour, HeaderBytes: 4096, HeaderCount: 20, Connections: most}
-	if len(each) > 0 {
-		limits.ConnectionsEach = each[0]
-	}
+	limits := Limits{HeaderTimeout: time.Hour, BodyTimeout: time.Hour, KeepAliveTimeout: time.Hour, HeaderBytes: 4096, HeaderCount: 20}
+	change(&limits)
 	w.Server = NewServer(limits, &Routing{Table: table, Finder: finder}, nil, zerolog.New(zerolog.NewTestWriter(t)))
 	if loops {
 		OwnLoops(t, w.Server)
@@ -84,7 +95,7 @@ func newCrowded(t *testing.T, most int, loops bool, each ...int) *crowded {
 	return w
 }
 
-// largeBody is the length of the answer to /large: the kernel takes all of it.
+// largeBody is the length of the answers to /large and /late: the kernel takes all of it.
 const largeBody = 1 << 20
 
 // guest is a client of a crowded server.
@@ -145,12 +156,18 @@ func (w *crowded) comeFrom(address, protocol string) *guest {
 // send begins a request by HTTP/2.
 func (g *guest) send(stream uint32, path string) {
 	g.t.Helper()
+	g.sendTo(g.framer, stream, path)
+}
+
+// sendTo writes the beginning of a request to a framer.
+func (g *guest) sendTo(framer *http2.Framer, stream uint32, path string) {
+	g.t.Helper()
 	var block bytes.Buffer
 	encoder := hpack.NewEncoder(&block)
 	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "shop.test"}, {":path", path}} {
 		_ = encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}) // to memory
 	}
-	if err := g.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
+	if err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
 		g.t.Fatal(err)
 	}
 }
@@ -350,19 +367,7 @@ func TestSlowReaderKeepsItsAnswer(t *testing.T) {
 	w := newCrowded(t, 2, true)
 	slow, idle := w.come("h2"), w.come("h2")
 	idle.ask(1)
-	if err := slow.NetConn().(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
-		t.Fatal(err)
-	}
-	const window = 1 << 30
-	if err := slow.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}); err != nil {
-		t.Fatal(err)
-	}
-	if err := slow.framer.WriteWindowUpdate(0, window); err != nil {
-		t.Fatal(err)
-	}
-	slow.send(1, "/large")
-	slow.until(http2.FrameHeaders)
-	eventually(t, "the kernel has all of the answer", func() bool { return slow.at.state.Load() == stateQuiet })
+	slow.askLarge(1)
 	slow.rest(2 * time.Hour)
 	idle.age(time.Hour)
 	w.come("h2").ask(1)
@@ -371,17 +376,7 @@ func TestSlowReaderKeepsItsAnswer(t *testing.T) {
 		t.Error("another one was told to go")
 	}
 
-	begun := time.Now()
-	for got := 0; got < largeBody; {
-		data := slow.until(http2.FrameData).Header().Length
-		got += int(data)
-		if err := slow.framer.WriteWindowUpdate(0, data); err != nil {
-			t.Fatalf("after %d bytes: %v", got, err)
-		}
-		if pace := 2 * time.Second * time.Duration(got) / largeBody; pace > time.Since(begun) { // x/net closes one that was told after a second
-			time.Sleep(pace - time.Since(begun))
-		}
-	}
+	slow.takeLarge(2 * time.Second)
 	idle.until(http2.FrameGoAway)
 	slow.age(time.Hour)
 	if !w.reclaim() {
