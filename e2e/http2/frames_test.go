@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -27,14 +28,18 @@ type wire struct {
 
 func (c *cluster) wire() *wire {
 	c.t.Helper()
-	conn := c.dial("h2")
+	return c.wireOver(c.dial("h2"))
+}
+
+func (c *cluster) wireOver(conn *tls.Conn, settings ...http2.Setting) *wire {
+	c.t.Helper()
 	w := &wire{t: c.t, conn: conn, framer: http2.NewFramer(conn, conn), next: 1}
 	w.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	w.encoder = hpack.NewEncoder(&w.block)
 	if _, err := conn.Write([]byte(http2.ClientPreface)); err != nil {
 		c.t.Fatal(err)
 	}
-	if err := w.framer.WriteSettings(); err != nil {
+	if err := w.framer.WriteSettings(settings...); err != nil {
 		c.t.Fatal(err)
 	}
 	return w

@@ -337,6 +337,58 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestDrainOfASlowReader: at SIGTERM a client that reads an answer slowly, which the proxy has given to the kernel by then, gets all of it, and gives the process its time.
+func TestDrainOfASlowReader(t *testing.T) {
+	t.Parallel()
+	c := start(t, []string{`drain_timeout = "60s"`}, nil)
+	const size, window = 1 << 20, 1 << 30
+	conn := c.dial("h2")
+	if err := conn.NetConn().(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
+		t.Fatal(err)
+	}
+	w := c.wireOver(conn, http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
+	if err := w.framer.WriteWindowUpdate(0, window); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := w.send(true, fmt.Sprintf(":path: /size?n=%d", size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.request("/size") // has ended, as the proxy sees it
+	stopped := make(chan struct{})
+	go func() { c.Stop(t); close(stopped) }()
+	c.WaitEvent(t, "draining", harness.Message("draining"))
+	begun := time.Now()
+	told := false
+	for got := 0; ; {
+		frame, err := w.framer.ReadFrame()
+		if errors.Is(err, io.EOF) && got == size && told {
+			break
+		}
+		if err != nil {
+			t.Fatalf("got %d of %d bytes, GOAWAY: %v, and %v", got, size, told, err)
+		}
+		switch f := frame.(type) {
+		case *http2.GoAwayFrame:
+			told = f.ErrCode == http2.ErrCodeNo && f.LastStreamID == stream
+		case *http2.DataFrame:
+			got += len(f.Data())
+			if n := f.Header().Length; n > 0 {
+				if err := w.framer.WriteWindowUpdate(0, n); err != nil {
+					t.Fatalf("after %d of %d bytes: %v", got, size, err)
+				}
+			}
+			time.Sleep(2*time.Second*time.Duration(got)/size - time.Since(begun)) // a reset would come a second after GOAWAY
+		}
+	}
+	conn.NetConn().Close()
+	select {
+	case <-stopped:
+	case <-time.After(patience):
+		t.Error("it does not end")
+	}
+}
+
 // TestBodyGap: a body that stops for longer than body_timeout is answered 408.
 func TestBodyGap(t *testing.T) {
 	t.Parallel()
