@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
-
-	"rehydra/proxy/upstream"
 )
 
 // guard is a connection whose reads and writes can be waited for: x/net reads and writes in goroutines of its own, which are not over when
@@ -141,10 +139,10 @@ func (g *guard) Write(p []byte) (int, error) {
 // SetWriteDeadline does nothing: x/net lifts the deadline of what came before it, and the connection sets its own.
 func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 
-// Close is what x/net calls when it has nothing more to say, or cannot. For x/net that is the end. Where the connection goes in good order, and the kernel still holds what
-// the client is to get, it is closed by end.
+// Close is what x/net calls when it has nothing more to say, or cannot. For x/net that is the end. Where the connection goes in good order, and the kernel still holds
+// something of an answer, it is closed by end.
 func (g *guard) Close() error {
-	if held, _ := upstream.Unsent(g.Conn); held == 0 || !g.farewell.well.Load() {
+	if held, _ := g.owed(); held == 0 || !g.farewell.well.Load() {
 		return g.Conn.Close()
 	}
 	g.mu.Lock()
@@ -183,6 +181,7 @@ func guarded(conn net.Conn, first func(), busy func(bool)) (*guard, net.Conn) {
 	g := &guard{Conn: conn, first: first, busy: busy}
 	g.parting.at.rest = len(http2.ClientPreface)
 	if secure, ok := conn.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		g.farewell.secure = true
 		return g, secureGuard{g, secure.ConnectionState()}
 	}
 	return g, g

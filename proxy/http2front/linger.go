@@ -12,19 +12,47 @@ import (
 
 // farewells are the GOAWAY frames among what x/net writes. After one with an error it writes nothing more that matters.
 type farewells struct {
-	at   position
-	well atomic.Bool // the last one was without an error, and nothing has gone wrong since
+	at     position
+	secure bool         // what is written goes by TLS
+	well   atomic.Bool  // the last one was without an error, and nothing has gone wrong since
+	behind atomic.Int64 // at the most so many bytes were written behind the last one of an answer
 }
 
 // passed looks at what was written, and at how that ended.
 func (f *farewells) passed(b []byte, err error) {
+	f.at.answer = false
 	f.at.move(b)
+	switch {
+	case f.at.answer:
+		f.behind.Store(0)
+	case f.secure:
+		f.behind.Add(int64(len(b) + (len(b)/leastRecord+1)*recordRoom))
+	default:
+		f.behind.Add(int64(len(b)))
+	}
 	switch {
 	case err != nil:
 		f.well.Store(false) // and there is no other write
 	case f.at.gone && f.at.between():
 		f.well.Store(f.at.code == 0)
 	}
+}
+
+const (
+	// leastRecord is how much crypto/tls puts into a record where there is more, at the least.
+	leastRecord = 1 << 10
+	// recordRoom is what a record takes besides, at the most, with the ciphers that HTTP/2 allows: those of TLS 1.2 with AES.
+	recordRoom = 5 + 8 + 16
+)
+
+// owed returns how many bytes the kernel holds, if something of an answer is among them. Of a client that has vanished it holds the GOAWAY and whatever else it was told
+// meanwhile, which is no reason to wait for it. ok is false where the kernel cannot be asked.
+func (g *guard) owed() (held int, ok bool) {
+	held, ok = upstream.Unsent(g.Conn)
+	if int64(held) <= g.farewell.behind.Load() {
+		held = 0
+	}
+	return held, ok
 }
 
 const (
@@ -45,7 +73,7 @@ func (g *guard) linger(limit time.Duration) {
 	}
 }
 
-// tellEnd ends our side: by TLS's word for it, if that is spoken. It does not wait for room, since the kernel holds nothing.
+// tellEnd ends our side: by TLS's word for it, if that is spoken. It does not wait for room, since the kernel holds next to nothing.
 func (g *guard) tellEnd() bool {
 	half, ok := g.Conn.(interface{ CloseWrite() error })
 	return ok && half.CloseWrite() == nil
@@ -63,7 +91,7 @@ func (w *waste) untilTaken(limit time.Duration) bool {
 	now := time.Now()
 	least, due := math.MaxInt, now
 	for ; ; now = time.Now() {
-		held, ok := upstream.Unsent(w.guard.Conn)
+		held, ok := w.guard.owed()
 		switch {
 		case !ok:
 			return false

@@ -267,6 +267,9 @@ func TestLingerWhileAWriteWaits(t *testing.T) {
 		return s.near.writing.Load() > 0
 	})
 	s.lingers()
+	if s.near.writing.Load() == 0 {
+		t.Error("nothing waits any more: nothing is tested")
+	}
 	s.take(0)
 }
 
@@ -381,6 +384,39 @@ func TestFarewells(t *testing.T) {
 			f.passed(all[at:], c.err)
 			if well := f.well.Load(); well != c.well {
 				t.Errorf("%s, %d bytes first: well is %v", name, at, well)
+			}
+		}
+	}
+}
+
+// TestBehind: wherever writes begin and end, what was written behind the last part of an answer is known.
+func TestBehind(t *testing.T) {
+	fields := framed("", func(f *http2.Framer) error {
+		return errors.Join(f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: make([]byte, 9)}), f.WriteContinuation(1, true, make([]byte, 9)))
+	})
+	data := framed("", func(f *http2.Framer) error { return f.WriteData(1, true, nil) })
+	other := framed("", func(f *http2.Framer) error {
+		return errors.Join(f.WritePing(true, [8]byte{}), f.WriteSettings(), f.WriteWindowUpdate(0, 1), f.WriteRSTStream(1, 0), f.WriteGoAway(1, 0, nil))
+	})
+	for name, answer := range map[string][]byte{"fields": fields, "data": data, "nothing": nil} {
+		all := slices.Concat(other, answer, other)
+		last := len(other) + len(answer) // of the answer is before
+		if answer == nil {
+			last = 0
+		}
+		for at := range all {
+			var f farewells
+			f.passed(all[:at], nil)
+			f.passed(all[at:], nil)
+			want := len(all) - at
+			if at < last {
+				want = 0
+			}
+			if answer == nil {
+				want = len(all)
+			}
+			if got := int(f.behind.Load()); got != want {
+				t.Errorf("%s, %d bytes first: %d are behind, wanted %d", name, at, got, want)
 			}
 		}
 	}

@@ -48,6 +48,8 @@ type position struct {
 
 	gone bool   // there was a GOAWAY
 	code uint32 // its last four bytes: the error, where the client is told nothing more of it (section 6.8)
+
+	answer bool // something of an answer has passed: a DATA frame, or one with fields
 }
 
 // between reports whether a frame may begin here.
@@ -58,6 +60,7 @@ func (p *position) move(b []byte) (head bool) {
 	for len(b) > 0 {
 		if p.rest > 0 {
 			n := min(p.rest, len(b))
+			p.answer = p.answer || p.answers()
 			if http2.FrameType(p.head[3]) == http2.FrameGoAway {
 				p.keep(b[:n])
 			}
@@ -70,12 +73,22 @@ func (p *position) move(b []byte) (head bool) {
 			break
 		}
 		p.have, head = 0, true
+		p.answer = p.answer || p.answers()
 		p.rest = int(p.head[0])<<16 | int(p.head[1])<<8 | int(p.head[2])
 		if kind := http2.FrameType(p.head[3]); kind == http2.FrameHeaders || kind == http2.FrameContinuation {
 			p.block = http2.Flags(p.head[4])&http2.FlagHeadersEndHeaders == 0 // which is the same bit in both
 		}
 	}
 	return head
+}
+
+// answers reports whether the frame whose head there was last belongs to an answer.
+func (p *position) answers() bool {
+	switch http2.FrameType(p.head[3]) {
+	case http2.FrameData, http2.FrameHeaders, http2.FrameContinuation:
+		return true
+	}
+	return false
 }
 
 // keep notes what is in a GOAWAY.

@@ -1,0 +1,54 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"rehydra/proxy/upstream"
+)
+
+// vanish makes the client get nothing any more, and acknowledge nothing.
+func (g *guest) vanish() {
+	g.t.Helper()
+	raw, err := g.NetConn().(*net.TCPConn).SyscallConn()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop})
+	})
+	if err != nil || failed != nil {
+		g.t.Fatal(err, failed)
+	}
+}
+
+// TestDrainForgetsWhoVanished: a drain does not wait for a client that has all of its answers and does not acknowledge that it is told to go.
+func TestDrainForgetsWhoVanished(t *testing.T) {
+	for way, loops := range map[string]bool{"loops": true, "goroutines": false} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			w := newCrowded(t, 1, loops)
+			gone := w.come("h2")
+			gone.ask(1)
+			held := func() int { n, _ := upstream.Unsent(gone.at.raw); return n }
+			eventually(t, "all is acknowledged", func() bool { return held() == 0 })
+			gone.vanish()
+			ctx, cancel := context.WithTimeout(t.Context(), patience/2)
+			defer cancel()
+			cut := make(chan int, 1)
+			go func() { cut <- w.Shutdown(ctx) }()
+			eventually(t, "the kernel holds the GOAWAY", func() bool { return held() > 0 || len(cut) > 0 })
+			if len(cut) > 0 {
+				t.Error("it is over at once: nothing is tested")
+			}
+			if n := <-cut; n != 0 {
+				t.Errorf("%d were cut, wanted none: the drain waited", n)
+			}
+		})
+	}
+}
