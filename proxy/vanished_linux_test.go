@@ -2,30 +2,11 @@ package proxy
 
 import (
 	"context"
-	"net"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"rehydra/proxy/socket/sockettest"
 	"rehydra/proxy/upstream"
 )
-
-// vanish makes the client get nothing any more, and acknowledge nothing.
-func (g *guest) vanish() {
-	g.t.Helper()
-	raw, err := g.NetConn().(*net.TCPConn).SyscallConn()
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop})
-	})
-	if err != nil || failed != nil {
-		g.t.Fatal(err, failed)
-	}
-}
 
 // TestDrainForgetsWhoVanished: a drain does not wait for a client that has all of its answers and does not acknowledge that it is told to go.
 func TestDrainForgetsWhoVanished(t *testing.T) {
@@ -37,7 +18,7 @@ func TestDrainForgetsWhoVanished(t *testing.T) {
 			gone.ask(1)
 			held := func() int { n, _ := upstream.Unsent(gone.at.raw); return n }
 			eventually(t, "all is acknowledged", func() bool { return held() == 0 })
-			gone.vanish()
+			sockettest.Vanish(t, gone.NetConn())
 			ctx, cancel := context.WithTimeout(t.Context(), patience/2)
 			defer cancel()
 			cut := make(chan int, 1)
